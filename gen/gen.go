@@ -1,0 +1,19 @@
+// Package gen embeds what is derived and shipped: the bundled contract and the built pages.
+//
+// Owns: the bytes of gen/openapi.yaml and gen/web.
+// Does not own: how they are made; make generate does.
+// May touch: nothing.
+// Always true: nothing below this folder but this file is edited by hand.
+package gen
+
+import "embed"
+
+// Contract is the bundled OpenAPI document.
+//
+//go:embed openapi.yaml
+var Contract []byte
+
+// Web holds the built pages under web/.
+//
+//go:embed all:web
+var Web embed.FS

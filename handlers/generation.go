@@ -1,0 +1,55 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/internal/auth"
+	"github.com/eggapi/eggapi/internal/task"
+)
+
+// The contract's defaults; a test holds them against it.
+const (
+	defaultAspectRatio = "16:9"
+	defaultNumOutputs  = 1
+)
+
+type generation struct {
+	tasks task.Deps
+}
+
+// Generate accepts a task.
+func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) (api.GenerateResponseObject, error) {
+	p := auth.PrincipalFrom(ctx)
+	accepted, err := g.tasks.Submit(ctx, task.Caller{
+		UserID: p.UserID, Environment: p.Environment, APIKeyID: orNil(p.KeyID, p.KeyID != ""),
+		IdempotencyKey: r.Params.IdempotencyKey,
+	}, toRequest(*r.Body))
+	if err != nil {
+		return nil, err
+	}
+	t := accepted.Task
+	return api.Generate202JSONResponse{
+		Headers: api.Generate202ResponseHeaders{IdempotentReplayed: orNil("true", accepted.Replayed)},
+		// What was true at the creation, so that a replay repeats the first answer.
+		Body: api.TaskEnvelope{Data: api.Task{
+			ID: t.ID, Status: api.TaskStatusPending, Model: t.Model, Type: api.TaskType(t.Type),
+			Cost: "$0.00", CreatedAt: wholeSeconds(t.CreatedAt),
+		}},
+	}, nil
+}
+
+func toRequest(b api.GenerateRequest) task.Request {
+	r := task.Request{
+		Model: string(b.Model), Prompt: b.Prompt, NegativePrompt: b.NegativePrompt, AspectRatio: defaultAspectRatio,
+		NumOutputs: defaultNumOutputs, Duration: b.Duration, Resolution: text(b.Resolution), ImageURLs: b.ImageUrls,
+		WebhookURL: b.WebhookURL,
+	}
+	if b.AspectRatio != nil {
+		r.AspectRatio = string(*b.AspectRatio)
+	}
+	if b.NumOutputs != nil {
+		r.NumOutputs = *b.NumOutputs
+	}
+	return r
+}

@@ -1,0 +1,94 @@
+package handlers
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/auth"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/money"
+	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/task"
+)
+
+var errTaskNotFound = fault.New(fault.NotFound, "Task not found")
+
+type tasks struct {
+	pool    *pgxpool.Pool
+	fileURL func(path string) string
+}
+
+// GetTask gives one task.
+func (t *tasks) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.GetTaskResponseObject, error) {
+	p := auth.PrincipalFrom(ctx)
+	row, err := pg.Q.TaskGet(ctx, t.pool, db.TaskGetParams{ID: r.ID, UserID: p.UserID, Environment: p.Environment})
+	if pg.NoRows(err) {
+		return nil, errTaskNotFound
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, "get a task")
+	}
+	return api.GetTask200JSONResponse{Data: t.toTask(row.Task, row.Paths)}, nil
+}
+
+// ListTasks gives a page of tasks.
+func (t *tasks) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (api.ListTasksResponseObject, error) {
+	p, q := auth.PrincipalFrom(ctx), r.Params
+	at := newPage(q.Page, q.PerPage)
+	filter := db.TaskCountParams{
+		UserID: p.UserID, Environment: p.Environment, Status: text(q.Status), Model: q.Model, Type: text(q.Type),
+		CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
+	}
+	executor := pg.Replanned(t.pool)
+	total, err := pg.Q.TaskCount(ctx, executor, filter)
+	if err != nil {
+		return nil, fault.Wrap(err, "count tasks")
+	}
+	rows, err := pg.Q.TaskList(ctx, executor, db.TaskListParams{
+		UserID: filter.UserID, Environment: filter.Environment, Status: filter.Status, Model: filter.Model, Type: filter.Type,
+		CreatedAfter: filter.CreatedAfter, CreatedBefore: filter.CreatedBefore, RowLimit: at.limit(), RowOffset: at.offset(),
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, "list tasks")
+	}
+	items := make([]api.Task, len(rows))
+	for i, row := range rows {
+		items[i] = t.toTask(row.Task, row.Paths)
+	}
+	return api.ListTasks200JSONResponse{Data: api.TaskList{Items: items, Pagination: at.pagination(total)}}, nil
+}
+
+// toTask leaves out what a task does not have yet, as the public service does.
+func (t *tasks) toTask(row db.Task, paths []string) api.Task {
+	result := api.Task{
+		ID: row.ID, Status: api.TaskStatus(row.Status), Model: row.Model, Type: api.TaskType(row.Type),
+		Cost: money.Dollars(row.CostMicros), CreatedAt: wholeSeconds(row.CreatedAt),
+		StartedAt: wholeSecondsOrNil(row.StartedAt), CompletedAt: wholeSecondsOrNil(row.CompletedAt),
+	}
+	if row.Status == task.StatusCompleted {
+		urls := make([]string, len(paths))
+		for i, path := range paths {
+			urls[i] = t.fileURL(path)
+		}
+		result.Output = &api.TaskOutput{URL: urls[0], Urls: urls}
+	}
+	if row.Status == task.StatusFailed {
+		result.Error = row.Error
+		result.Failure = &api.TaskFailure{Code: *row.FailureCode, Retryable: *row.FailureRetryable}
+	}
+	return result
+}
+
+func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func wholeSecondsOrNil(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	whole := wholeSeconds(*t)
+	return &whole
+}

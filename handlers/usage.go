@@ -1,0 +1,69 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/auth"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/money"
+	"github.com/eggapi/eggapi/internal/pg"
+)
+
+type usage struct {
+	pool *pgxpool.Pool
+}
+
+// ListUsage gives a page of usage records.
+func (u *usage) ListUsage(ctx context.Context, r api.ListUsageRequestObject) (api.ListUsageResponseObject, error) {
+	p, q := auth.PrincipalFrom(ctx), r.Params
+	at := newPage(q.Page, q.PerPage)
+	filter := db.UsageCountParams{
+		UserID: p.UserID, Environment: p.Environment, Model: q.Model, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
+	}
+	executor := pg.Replanned(u.pool)
+	total, err := pg.Q.UsageCount(ctx, executor, filter)
+	if err != nil {
+		return nil, fault.Wrap(err, "count usage")
+	}
+	rows, err := pg.Q.UsageList(ctx, executor, db.UsageListParams{
+		UserID: filter.UserID, Environment: filter.Environment, Model: filter.Model, CreatedAfter: filter.CreatedAfter,
+		CreatedBefore: filter.CreatedBefore, RowLimit: at.limit(), RowOffset: at.offset(),
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, "list usage")
+	}
+	items := make([]api.UsageRecord, len(rows))
+	for i, row := range rows {
+		items[i] = toUsageRecord(row)
+	}
+	return api.ListUsage200JSONResponse{Data: api.UsageList{Items: items, Pagination: at.pagination(total)}}, nil
+}
+
+// SummarizeUsage gives usage per model.
+func (u *usage) SummarizeUsage(ctx context.Context, r api.SummarizeUsageRequestObject) (api.SummarizeUsageResponseObject, error) {
+	p, q := auth.PrincipalFrom(ctx), r.Params
+	rows, err := pg.Q.UsageSummary(ctx, pg.Replanned(u.pool), db.UsageSummaryParams{
+		UserID: p.UserID, Environment: p.Environment, Model: q.Model, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, "summarize usage")
+	}
+	items := make([]api.UsageSummary, len(rows))
+	for i, row := range rows {
+		items[i] = api.UsageSummary{
+			Model: row.Model, TotalUnits: row.TotalUnits, TotalCost: money.Dollars(row.TotalCostMicros), RequestCount: row.RequestCount,
+		}
+	}
+	return api.SummarizeUsage200JSONResponse{Data: items}, nil
+}
+
+func toUsageRecord(row db.UsageRecord) api.UsageRecord {
+	return api.UsageRecord{
+		ID: row.ID, TaskID: row.TaskID, APIKeyID: row.APIKeyID, Model: row.Model, Type: api.TaskType(row.Type),
+		Units: row.Units, Cost: money.Dollars(row.CostMicros), CreatedAt: wholeSeconds(row.CreatedAt),
+	}
+}

@@ -1,0 +1,87 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/storage"
+)
+
+// files serves stored images. Their type is what they were checked to be, and nothing in them can run.
+type files struct {
+	store  *storage.Store
+	logger *slog.Logger
+}
+
+func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	file, err := f.store.Get(r.Context(), r.URL.Path)
+	if errors.Is(err, storage.ErrNotFound) {
+		refuse(w, http.StatusNotFound, fault.NotFound, "Not found")
+		return
+	}
+	if err != nil {
+		f.logger.ErrorContext(r.Context(), "a file could not be read", "error", err)
+		refuse(w, http.StatusServiceUnavailable, fault.ServiceUnavailable, "the service is temporarily unavailable")
+		return
+	}
+	defer func() { _ = file.Close() }()
+	h := w.Header()
+	h.Set("Content-Type", file.MIME)
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	if file.ETag != "" {
+		h.Set("ETag", file.ETag)
+	}
+	http.ServeContent(w, r, "", file.ModTime, file)
+}
+
+// pages serves the built dashboard out of the binary.
+type pages struct {
+	root fs.FS
+}
+
+// The pages come with all they need; nothing else may run or load in them.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+
+func newPages(embedded fs.FS) (http.Handler, error) {
+	root, err := fs.Sub(embedded, "web")
+	return pages{root}, fault.Wrap(err, "open the built pages")
+}
+
+func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+	if name == "" || name == "." {
+		name = "index.html"
+	}
+	body, err := fs.ReadFile(p.root, name)
+	if err != nil {
+		refuse(w, http.StatusNotFound, fault.NotFound, "Not found")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Cache-Control", "no-cache")
+	if strings.HasPrefix(name, "assets/") {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable") // their names change with their content
+	}
+	_, _ = w.Write(body)
+}
+
+// refuse answers in the envelope, as everything does.
+func refuse(w http.ResponseWriter, status int, code fault.Code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"data": nil, "error": map[string]any{"code": code, "message": message, "request_id": w.Header().Get("X-Request-Id")},
+	})
+}

@@ -1,0 +1,163 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/task"
+	"github.com/eggapi/eggapi/internal/webhook"
+)
+
+// How the queue is watched. A notification that falls into the cooldown of the one before is
+// made good by the next poll, so the poll bounds how long a job waits unseen.
+const (
+	fetchCooldown     = 5 * time.Millisecond
+	fetchPollInterval = 100 * time.Millisecond
+	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
+	rescueAfter        = 15 * time.Minute
+	webhookSweepEvery  = 30 * time.Second
+	completedRetention = time.Hour
+)
+
+// newRiver gives a client that inserts jobs, and works them too when the node does.
+func newRiver(n *Node) (*task.River, error) {
+	cfg := &river.Config{Logger: n.o.Logger}
+	if n.o.Work {
+		cfg.FetchCooldown, cfg.FetchPollInterval = fetchCooldown, fetchPollInterval
+		cfg.RescueStuckJobsAfter = rescueAfter
+		cfg.CompletedJobRetentionPeriod = completedRetention
+		cfg.Queues = map[string]river.QueueConfig{
+			task.Queue:    {MaxWorkers: n.o.Config.Workers},
+			webhook.Queue: {MaxWorkers: n.o.Config.WebhookWorkers},
+		}
+		cfg.Workers = river.NewWorkers()
+		river.AddWorker(cfg.Workers, &task.Advancer{Node: n.tasks})
+		river.AddWorker(cfg.Workers, n.deliverer)
+	}
+	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.Pool), cfg)
+	return client, fault.Wrap(err, "make the queue's client")
+}
+
+// tasks is asked for when work begins, since the worker needs the client and the client the worker.
+func (n *Node) tasks() task.Deps { return n.Tasks }
+
+// Start begins to listen for changes and, when the node works, to work the queues. It returns at once.
+func (n *Node) Start(ctx context.Context) error {
+	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { n.Keyring.Run(ctx) })
+	if n.o.Work {
+		if err := n.Tasks.River.Start(ctx); err != nil {
+			n.stop()
+			return fault.Wrap(err, "start the workers")
+		}
+		wg.Go(func() { n.Tasks.Sweep(ctx) })
+		wg.Go(func() { n.sweepWebhooks(ctx) })
+	}
+	go func() {
+		wg.Wait()
+		close(n.done)
+	}()
+	return nil
+}
+
+func (n *Node) sweepWebhooks(ctx context.Context) {
+	tick := time.NewTicker(webhookSweepEvery)
+	defer tick.Stop()
+	for {
+		if err := n.deliverer.Sweep(ctx, n.Tasks.River); err != nil && ctx.Err() == nil {
+			n.o.Logger.WarnContext(ctx, "the sweep for lost webhooks failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Drain makes readiness fail, so that no new requests are sent here.
+func (n *Node) Drain() { n.draining.Store(true) }
+
+// Stop lets running jobs finish until ctx ends, then cancels them, and closes everything. What
+// was cut off is resumed by another worker.
+func (n *Node) Stop(ctx context.Context) {
+	n.Drain()
+	if n.o.Work && n.stop != nil {
+		if err := n.Tasks.River.Stop(ctx); err != nil {
+			hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := n.Tasks.River.StopAndCancel(hard); err != nil {
+				n.o.Logger.WarnContext(ctx, "workers did not stop in time", "error", err)
+			}
+		}
+	}
+	if n.stop != nil {
+		n.stop()
+		<-n.done
+	}
+	n.Pool.Close()
+	if err := n.store.Close(); err != nil {
+		n.o.Logger.WarnContext(ctx, "the storage did not close", "error", err)
+	}
+}
+
+// NewHTTPServer gives a server whose every wait is bounded.
+func NewHTTPServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 60 * time.Second, MaxHeaderBytes: 32 << 10,
+	}
+}
+
+// Serve answers requests on l until ctx ends, then lets those under way finish for at most drain.
+func (n *Node) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
+	s := NewHTTPServer(n.Handler)
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fault.Wrap(err, "serve")
+	case <-ctx.Done():
+	}
+	n.Drain()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := s.Shutdown(limit); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fault.Wrap(errors.Join(err, s.Close()), "finish the requests under way")
+	}
+	return nil
+}
+
+// ready runs the checks of readiness.
+func (n *Node) ready(ctx context.Context) map[string]string {
+	checks := map[string]string{"draining": "ok", "database": "ok", "listener": "ok", "queue": "ok", "storage": "ok"}
+	if n.draining.Load() {
+		checks["draining"] = "shutting down"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := pg.RequireCurrent(ctx, n.Pool); err != nil {
+		checks["database"] = "unavailable or older than this binary"
+	}
+	if !n.Keyring.Listening() {
+		checks["listener"] = "not connected"
+	}
+	if _, err := pg.Q.QueueReady(ctx, n.Pool); err != nil {
+		checks["queue"] = "unavailable"
+	}
+	if err := n.store.Ping(ctx); err != nil {
+		checks["storage"] = "unavailable"
+	}
+	return checks
+}

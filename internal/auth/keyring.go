@@ -1,0 +1,136 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/pg"
+)
+
+const (
+	authChannel = "eggapi_auth"
+	// A caller waits this long for the database, not for as long as the network stays silent.
+	lookupTimeout = 2 * time.Second
+)
+
+var (
+	errKeyInvalid    = fault.New(fault.Unauthorized, "Invalid API key")
+	errKeyRevoked    = fault.New(fault.Unauthorized, "API key has been revoked")
+	errKeyExpired    = fault.New(fault.Unauthorized, "API key has expired")
+	errKeyDisabled   = fault.New(fault.Unauthorized, "API key is inactive")
+	errUserSuspended = fault.New(fault.Forbidden, "User account is suspended")
+)
+
+// KeyringConfig says what a Keyring works with.
+type KeyringConfig struct {
+	Pool        *pgxpool.Pool
+	Clock       func() time.Time
+	Logger      *slog.Logger
+	TTL         time.Duration // how long a key is remembered; 0 = 10 s
+	NegativeTTL time.Duration // how long it is remembered that there is no such key; 0 = 2 s, which is also the most
+}
+
+// Keyring makes, changes and checks API keys. It remembers keys in memory, by digest.
+type Keyring struct {
+	pool   *pgxpool.Pool
+	clock  func() time.Time
+	logger *slog.Logger
+	known  *memory
+	loads  singleflight.Group
+}
+
+// NewKeyring makes a Keyring that reads every key from the database until Run listens for changes.
+func NewKeyring(c KeyringConfig) *Keyring {
+	const ttl, negativeTTL = 10 * time.Second, 2 * time.Second
+	if c.TTL <= 0 {
+		c.TTL = ttl
+	}
+	if c.NegativeTTL <= 0 || c.NegativeTTL > negativeTTL {
+		c.NegativeTTL = negativeTTL
+	}
+	return &Keyring{pool: c.Pool, clock: c.Clock, logger: c.Logger, known: newMemory(c.TTL, c.NegativeTTL)}
+}
+
+// Run listens for changes of keys and users until the context ends. While it listens, a change is
+// seen here within a round trip; while it does not, nothing is remembered.
+func (k *Keyring) Run(ctx context.Context) {
+	l := pg.Listener{
+		Pool: k.pool, Channel: authChannel, Logger: k.logger,
+		Up: k.known.open, Down: k.known.close, Notify: k.known.forget,
+	}
+	l.Run(ctx)
+}
+
+// Listening tells whether changes are being heard of now.
+func (k *Keyring) Listening() bool { return k.known.isOpen() }
+
+// Authenticate tells whose key token is. It fails with Unauthorized for a token that is no key or a
+// key that no longer works, Forbidden when its owner is suspended, and ServiceUnavailable when the
+// database cannot be asked within 2 s. A token with a wrong checksum never reaches the database.
+func (k *Keyring) Authenticate(ctx context.Context, token string) (Principal, error) {
+	if !WellFormed(token) {
+		return Principal{}, errKeyInvalid
+	}
+	r, err := k.find(ctx, sha256.Sum256([]byte(token)))
+	if err != nil {
+		return Principal{}, pg.Public(fault.Wrap(err, "look up an API key"))
+	}
+	if err := r.refusal(k.clock()); err != nil {
+		return Principal{}, err
+	}
+	return Principal{Kind: KindKey, UserID: r.userID, KeyID: r.keyID, Environment: r.environment, Role: r.role}, nil
+}
+
+// find gives what is remembered of a digest or reads it, once for all who ask at the same time.
+func (k *Keyring) find(ctx context.Context, digest [32]byte) (record, error) {
+	now := k.clock()
+	if r, ok := k.known.get(digest, now); ok {
+		return r, nil
+	}
+	since := k.known.changes()
+	// Who asks after a change must not be given what was read before it.
+	flight := fmt.Sprintf("%x %d", digest, since)
+	loaded := k.loads.DoChan(flight, func() (any, error) {
+		// The others wait for this answer, too, even when the first caller hangs up.
+		loadCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		defer cancel()
+		r, err := k.load(loadCtx, digest)
+		if err != nil {
+			return record{}, err
+		}
+		r.readAt = now
+		k.known.put(digest, r, since)
+		return r, nil
+	})
+	select {
+	case <-ctx.Done():
+		return record{}, ctx.Err()
+	case res := <-loaded:
+		if res.Err != nil {
+			return record{}, res.Err
+		}
+		return res.Val.(record), nil
+	}
+}
+
+func (k *Keyring) load(ctx context.Context, digest [32]byte) (record, error) {
+	row, err := pg.Q.APIKeyByDigestAnyOwner(ctx, k.pool, digest[:])
+	if pg.NoRows(err) {
+		return record{}, nil
+	}
+	if err != nil {
+		return record{}, err
+	}
+	return record{
+		found: true, keyID: row.APIKey.ID, userID: row.APIKey.UserID, environment: row.APIKey.Environment,
+		role: roleOf(row.Role), revoked: row.APIKey.RevokedAt != nil, disabled: row.APIKey.DisabledAt != nil,
+		expiresAt: row.APIKey.ExpiresAt, banned: row.Banned, banExpires: row.BanExpires,
+	}, nil
+}

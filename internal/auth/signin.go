@@ -1,0 +1,213 @@
+package auth
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/audit"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/id"
+	"github.com/eggapi/eggapi/internal/pg"
+)
+
+// SignUp is a stranger's wish to become a user.
+type SignUp struct {
+	Name       string
+	Email      string
+	Password   string // 8 to 128 UTF-16 code units
+	Image      *string
+	RememberMe *bool // nil = true
+	Caller     Caller
+}
+
+// SignIn is a user's wish to be let in.
+type SignIn struct {
+	Email      string
+	Password   string
+	RememberMe *bool // nil = true
+	Caller     Caller
+}
+
+// SignedIn is a new session.
+type SignedIn struct {
+	Token string
+	User  db.User
+}
+
+// SignUp adds a user who signs in by password, opens a session and sets its cookie. It fails with a
+// Problem for an address that is malformed or taken and for a password of the wrong length, and with
+// RateLimited when too many passwords wait to be hashed.
+func (s *Sessions) SignUp(ctx context.Context, in SignUp) (SignedIn, error) {
+	email, err := normalEmail(in.Email)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if err := checkPassword(in.Password); err != nil {
+		return SignedIn{}, err
+	}
+	switch _, err := pg.Q.UserByEmail(ctx, s.pool, email); {
+	case err == nil:
+		return SignedIn{}, problemUserExists
+	case !pg.NoRows(err):
+		return SignedIn{}, pg.Public(fault.Wrap(err, "look for a user"))
+	}
+	// Before the transaction: nothing may be locked for as long as a hash takes.
+	hash, err := HashPassword(ctx, in.Password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	in.Email = email
+	o := opening{forget: forgets(in.RememberMe), caller: in.Caller, now: s.now(), action: "session.sign_up"}
+	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		if o.user, err = insertUser(ctx, tx, o.now, in, hash); err != nil {
+			return err
+		}
+		return s.open(ctx, tx, &o)
+	})
+	return s.welcome(ctx, o, err)
+}
+
+func insertUser(ctx context.Context, tx pgx.Tx, now time.Time, in SignUp, hash string) (db.User, error) {
+	user, err := pg.Q.UserInsert(ctx, tx, db.UserInsertParams{
+		ID: id.New(id.User, now), Name: in.Name, Email: in.Email, Image: in.Image, CreatedAt: now,
+	})
+	if pg.Violates(err, "user_email_key") {
+		return db.User{}, problemUserExists
+	}
+	if err != nil {
+		return db.User{}, err
+	}
+	return user, pg.Q.CredentialInsert(ctx, tx, db.CredentialInsertParams{
+		ID: random(tokenChars), UserID: user.ID, Password: &hash, CreatedAt: now,
+	})
+}
+
+// SignIn opens a session and sets its cookie. It fails with a Problem for a malformed address, a
+// password over 128 UTF-16 code units, a wrong address or password (which of the two cannot be told,
+// not by the time it takes either) or a banned user, and with RateLimited as SignUp does.
+func (s *Sessions) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
+	email, err := normalEmail(in.Email)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if utf16Units(in.Password) > maxPasswordUnits {
+		return SignedIn{}, problemPasswordLong
+	}
+	user, err := s.verified(ctx, email, in.Password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	o := opening{user: user, forget: forgets(in.RememberMe), caller: in.Caller, now: s.now(), action: "session.sign_in"}
+	if suspended(user.Banned, user.BanExpires, o.now) {
+		return SignedIn{}, problemBanned
+	}
+	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error { return s.open(ctx, tx, &o) })
+	return s.welcome(ctx, o, err)
+}
+
+// verified gives the user with this address and password.
+func (s *Sessions) verified(ctx context.Context, email, password string) (db.User, error) {
+	row, err := pg.Q.UserByEmail(ctx, s.pool, email)
+	if err != nil && !pg.NoRows(err) {
+		return db.User{}, pg.Public(fault.Wrap(err, "look for a user"))
+	}
+	if err != nil || row.Password == nil {
+		if err := wasteTime(ctx, password); err != nil {
+			return db.User{}, err
+		}
+		s.logger.InfoContext(ctx, "sign-in refused", "reason", "no user has this address and a password")
+		return db.User{}, problemCredentials
+	}
+	ok, err := VerifyPassword(ctx, password, *row.Password)
+	if err != nil {
+		return db.User{}, err
+	}
+	if !ok {
+		s.logger.InfoContext(ctx, "sign-in refused", "reason", "wrong password", "user_id", row.User.ID)
+		return db.User{}, problemCredentials
+	}
+	return row.User, nil
+}
+
+// opening is a session on its way into the database.
+type opening struct {
+	user   db.User
+	forget bool
+	caller Caller
+	now    time.Time
+	action string
+	token  string
+}
+
+// open adds a session under a new token and ends the one the browser had, which nobody could reach any more.
+func (s *Sessions) open(ctx context.Context, tx pgx.Tx, o *opening) error {
+	replaced, err := s.end(ctx, tx, o.caller.SessionCookie)
+	if err != nil {
+		return err
+	}
+	lifetime := sessionLifetime
+	if o.forget {
+		lifetime = shortSessionLifetime
+	}
+	userAgent := storable(o.caller.UserAgent)
+	row, err := pg.Q.SessionInsert(ctx, tx, db.SessionInsertParams{
+		ID: random(tokenChars), Token: random(tokenChars), UserID: o.user.ID, CreatedAt: o.now,
+		ExpiresAt: o.now.Add(lifetime), IPAddress: &o.caller.IPAddress, UserAgent: &userAgent,
+	})
+	if err != nil {
+		return err
+	}
+	o.token = row.Token
+	details := map[string]any{"remembered": !o.forget}
+	if replaced.ID != "" {
+		details["replaced"] = replaced.ID
+	}
+	return audit.Write(ctx, tx, o.now, audit.Act{
+		Actor: actor(o.user.ID, o.caller), Action: o.action, Target: row.ID, Details: details,
+	})
+}
+
+// end ends the session a cookie carries, and gives the zero row when it carries none.
+func (s *Sessions) end(ctx context.Context, tx pgx.Tx, cookie string) (db.SessionDeleteAnyOwnerRow, error) {
+	token, ok := VerifyCookie(cookie, s.secrets...)
+	if !ok {
+		return db.SessionDeleteAnyOwnerRow{}, nil
+	}
+	row, err := pg.Q.SessionDeleteAnyOwner(ctx, tx, token)
+	if pg.NoRows(err) {
+		return db.SessionDeleteAnyOwnerRow{}, nil
+	}
+	return row, err
+}
+
+// welcome hands the committed session to the browser.
+func (s *Sessions) welcome(ctx context.Context, o opening, err error) (SignedIn, error) {
+	if err != nil {
+		return SignedIn{}, pg.Public(fault.Wrap(err, "open a session"))
+	}
+	s.setSessionCookies(ctx, o.token, o.forget, o.caller)
+	return SignedIn{Token: o.token, User: o.user}, nil
+}
+
+// SignOut ends the caller's session, if there is one, and clears its cookies in any case.
+func (s *Sessions) SignOut(ctx context.Context, c Caller) error {
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		ended, err := s.end(ctx, tx, c.SessionCookie)
+		if err != nil || ended.ID == "" {
+			return err
+		}
+		return audit.Write(ctx, tx, s.now(), audit.Act{
+			Actor: actor(ended.UserID, c), Action: "session.sign_out", Target: ended.ID,
+		})
+	})
+	if err != nil {
+		return pg.Public(fault.Wrap(err, "sign out"))
+	}
+	s.clearSessionCookies(ctx)
+	return nil
+}
+
+func forgets(remember *bool) bool { return remember != nil && !*remember }

@@ -1,0 +1,117 @@
+// Package config reads the environment, once.
+//
+// Owns: the name, default and meaning of every setting.
+// Does not own: what is done with them.
+// May touch: the env library; the only room that reads the environment.
+// Always true: a secret never prints, whichever way it is formatted.
+package config
+
+import (
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Secret is text that must not be seen.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the secret from JSON and other encodings.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue hides the secret from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Reveal gives the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Config is every setting. docs/operations.md describes each.
+type Config struct {
+	Environment      string         `env:"EGGAPI_ENV" envDefault:"development"`
+	DatabaseURL      Secret         `env:"DATABASE_URL"`
+	Addr             string         `env:"EGGAPI_ADDR" envDefault:"127.0.0.1:8080"`
+	MetricsAddr      string         `env:"EGGAPI_METRICS_ADDR"`
+	DataDir          string         `env:"EGGAPI_DATA_DIR" envDefault:".data"`
+	PublicURL        string         `env:"EGGAPI_PUBLIC_URL"`
+	TrustedOrigins   []string       `env:"EGGAPI_TRUSTED_ORIGINS"`
+	TrustedProxies   []netip.Prefix `env:"EGGAPI_TRUSTED_PROXIES"`
+	IPLimit          float64        `env:"EGGAPI_IP_LIMIT" envDefault:"100"`
+	KeyLimit         float64        `env:"EGGAPI_KEY_LIMIT" envDefault:"100"`
+	AuthSecrets      []Secret       `env:"EGGAPI_AUTH_SECRETS"`
+	SealKeys         []Secret       `env:"EGGAPI_SEAL_KEYS"`
+	StorageURL       string         `env:"EGGAPI_STORAGE_URL"`
+	FilesURL         string         `env:"EGGAPI_FILES_URL"`
+	GeminiAPIKey     Secret         `env:"EGGAPI_GEMINI_API_KEY"`
+	GeminiBaseURL    string         `env:"EGGAPI_GEMINI_BASE_URL" envDefault:"https://generativelanguage.googleapis.com"`
+	SandboxForLive   bool           `env:"EGGAPI_SANDBOX_FOR_LIVE"`
+	EgressAllow      []netip.Prefix `env:"EGGAPI_EGRESS_ALLOW"`
+	Workers          int            `env:"EGGAPI_WORKERS" envDefault:"50"`
+	WebhookWorkers   int            `env:"EGGAPI_WEBHOOK_WORKERS" envDefault:"50"`
+	DatabaseConns    int32          `env:"EGGAPI_DATABASE_CONNS" envDefault:"16"`
+	PostgresBin      string         `env:"EGGAPI_POSTGRES_BIN"`
+	LogLevel         slog.Level     `env:"EGGAPI_LOG_LEVEL" envDefault:"info"`
+	ShutdownSeconds  int            `env:"EGGAPI_SHUTDOWN_SECONDS" envDefault:"20"`
+	TaskLeaseSeconds int            `env:"EGGAPI_TASK_LEASE_SECONDS" envDefault:"30"`
+}
+
+// Load reads the environment. It fails naming the variable, never its value.
+func Load() (Config, error) {
+	c, err := env.ParseAs[Config]()
+	if err != nil {
+		return Config{}, fmt.Errorf("read the settings: %w", nameOnly(err))
+	}
+	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || c.IPLimit < 0 || c.KeyLimit < 0 || c.TaskLeaseSeconds < 3 {
+		return Config{}, fmt.Errorf("read the settings: worker counts must be at least 1, EGGAPI_DATABASE_CONNS at least 4, limits not negative, EGGAPI_TASK_LEASE_SECONDS at least 3")
+	}
+	return c, nil
+}
+
+// Production tells whether conveniences of development are off.
+func (c Config) Production() bool { return c.Environment == "production" }
+
+// SealKey is a named key of 32 bytes.
+type SealKey struct {
+	ID  string
+	Key [32]byte
+}
+
+// ParseSealKeys reads "id:base64" pairs. It fails naming the position, never the key.
+func ParseSealKeys(raw []Secret) ([]SealKey, error) {
+	keys := make([]SealKey, 0, len(raw))
+	for i, r := range raw {
+		id, encoded, ok := strings.Cut(r.Reveal(), ":")
+		key, err := base64.StdEncoding.DecodeString(encoded)
+		if !ok || err != nil || len(key) != 32 || id == "" {
+			return nil, fmt.Errorf("EGGAPI_SEAL_KEYS entry %d is not id:base64 of 32 bytes", i+1)
+		}
+		keys = append(keys, SealKey{ID: id, Key: [32]byte(key)})
+	}
+	return keys, nil
+}
+
+// nameOnly keeps which fields are wrong; the library's text repeats the values.
+func nameOnly(err error) error {
+	var names []string
+	if all, ok := err.(env.AggregateError); ok { //nolint:errorlint // the library returns this very type
+		for _, one := range all.Errors {
+			if parse, ok := one.(env.ParseError); ok { //nolint:errorlint // as above
+				names = append(names, parse.Name)
+			}
+		}
+	}
+	return fmt.Errorf("wrong value for %s", strings.Join(names, ", "))
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"sort"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/eggapi/eggapi/internal/fault"
+)
+
+// The names of the security schemes that have an authenticator.
+const (
+	schemeKey     = "apiKey"
+	schemeSession = "session"
+)
+
+type contract struct {
+	operations []*operation
+}
+
+// operation is what the gate of one operation needs, worked out once at boot.
+type operation struct {
+	id           string
+	method       string
+	echoPath     string
+	route        *routers.Route
+	alternatives [][]string // OR of AND of scheme names; empty = open to everyone
+	optional     bool       // an empty alternative: a credential is welcome, not needed
+	hasBody      bool
+	queryNames   map[string]bool
+	cost         int
+	betterAuth   bool // errors in Better Auth's format, and its Origin rules
+	noIPLimit    bool
+}
+
+var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
+
+// compile reads the contract. It fails on what the gate could not enforce.
+func compile(ctx context.Context, document []byte) (*contract, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(document)
+	if err != nil {
+		return nil, fault.Wrap(err, "read the contract")
+	}
+	if err := doc.Validate(ctx); err != nil {
+		return nil, fault.Wrap(err, "check the contract")
+	}
+	if err := checkCodes(doc); err != nil {
+		return nil, err
+	}
+	c := &contract{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			o, err := compileOperation(doc, path, item, method, op)
+			if err != nil {
+				return nil, fmt.Errorf("operation %s %s: %w", method, path, err)
+			}
+			c.operations = append(c.operations, o)
+		}
+	}
+	sort.Slice(c.operations, func(i, j int) bool { return c.operations[i].id < c.operations[j].id })
+	return c, nil
+}
+
+func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, method string, op *openapi3.Operation) (*operation, error) {
+	if op.OperationID == "" || op.Security == nil {
+		return nil, fmt.Errorf("operationId and security must be stated")
+	}
+	o := &operation{
+		id: op.OperationID, method: method, echoPath: pathParameter.ReplaceAllString(path, ":$1"),
+		hasBody: op.RequestBody != nil, queryNames: map[string]bool{}, cost: 1,
+		betterAuth: op.Extensions["x-error-format"] == "better-auth",
+		noIPLimit:  op.Extensions["x-no-ip-limit"] == true,
+	}
+	if cost, ok := op.Extensions["x-rate-cost"].(float64); ok {
+		o.cost = int(cost)
+	}
+	for _, requirement := range *op.Security {
+		if len(requirement) == 0 {
+			o.optional = true
+			continue
+		}
+		var schemes []string
+		for name := range requirement {
+			if name != schemeKey && name != schemeSession {
+				return nil, fmt.Errorf("no authenticator for security scheme %s", name)
+			}
+			schemes = append(schemes, name)
+		}
+		sort.Strings(schemes)
+		o.alternatives = append(o.alternatives, schemes)
+	}
+	for _, parameters := range []openapi3.Parameters{item.Parameters, op.Parameters} {
+		for _, p := range parameters {
+			if p.Value.In == openapi3.ParameterInQuery {
+				o.queryNames[p.Value.Name] = true
+			}
+		}
+	}
+	// The gate authenticates by itself; kin-openapi would read the body first.
+	open := *op
+	open.Security = &openapi3.SecurityRequirements{}
+	o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: &open}
+	return o, nil
+}
+
+// checkCodes fails unless the contract's ErrorCode enum, the vocabulary and the table of answers are one list.
+func checkCodes(doc *openapi3.T) error {
+	schema := doc.Components.Schemas["ErrorCode"]
+	if schema == nil {
+		return fmt.Errorf("the contract has no schema ErrorCode")
+	}
+	declared := map[fault.Code]bool{}
+	for _, v := range schema.Value.Enum {
+		text, _ := v.(string)
+		declared[fault.Code(text)] = true
+	}
+	for _, code := range fault.Codes() {
+		if _, ok := answers[code]; !ok {
+			return fmt.Errorf("error code %s has no row in the table of answers", code)
+		}
+		if !declared[code] {
+			return fmt.Errorf("error code %s is not in the contract", code)
+		}
+		delete(declared, code)
+	}
+	if len(declared) > 0 || len(answers) != len(fault.Codes()) {
+		return fmt.Errorf("the contract or the table of answers has error codes the vocabulary lacks")
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/eggapi/eggapi/internal/auth"
+	"github.com/eggapi/eggapi/internal/fault"
+)
+
+// gates makes the one gate of every operation, keyed as the generated routes want it.
+func (s *server) gates() (map[string][]echo.MiddlewareFunc, error) {
+	gates := map[string][]echo.MiddlewareFunc{}
+	for _, op := range s.contract.operations {
+		if _, twice := gates[op.id]; twice {
+			return nil, fmt.Errorf("operationId %s is used twice", op.id)
+		}
+		gates[op.id] = []echo.MiddlewareFunc{s.gate(op)}
+	}
+	return gates, nil
+}
+
+// gate lets a request through to the handler of op, or refuses it. Nothing is read of the
+// body before the caller is known.
+func (s *server) gate(op *operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Set(operationKey, op)
+			principal, err := s.authenticate(c, op)
+			if err != nil {
+				return err
+			}
+			if err := s.limitPrincipal(c, op, principal); err != nil {
+				return err
+			}
+			if err := s.validate(c, op); err != nil {
+				return err
+			}
+			s.install(c, op, principal)
+			return next(c)
+		}
+	}
+}
+
+// install puts what handlers may know of the caller into the context, and arranges for their cookies to be sent.
+func (s *server) install(c echo.Context, op *operation, p auth.Principal) {
+	r := c.Request()
+	caller := auth.Caller{IPAddress: c.RealIP(), UserAgent: r.UserAgent()}
+	if op.betterAuth {
+		caller.SessionCookie = firstCookie(r, s.Sessions.CookieName())
+		caller.DontRemember = s.Sessions.DontRemembers(firstCookie(r, s.Sessions.DontRememberName()))
+	}
+	ctx := auth.WithCaller(auth.WithPrincipal(r.Context(), p), caller)
+	if op.betterAuth {
+		var cookies *auth.Cookies
+		ctx, cookies = auth.WithCookies(ctx)
+		c.Response().Before(func() {
+			for _, cookie := range cookies.List() {
+				http.SetCookie(c.Response(), toHTTPCookie(cookie))
+			}
+		})
+	}
+	c.SetRequest(r.WithContext(ctx))
+}
+
+func firstCookie(r *http.Request, name string) string {
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+func toHTTPCookie(c auth.Cookie) *http.Cookie {
+	h := &http.Cookie{
+		Name: c.Name, Value: c.Value, Path: "/", Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	if c.MaxAgeSeconds != nil {
+		h.MaxAge = *c.MaxAgeSeconds
+		if h.MaxAge == 0 {
+			h.MaxAge = -1 // net/http's way to write Max-Age=0
+		}
+	}
+	return h
+}
+
+func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal) error {
+	if p.UserID == "" {
+		return nil
+	}
+	owner := "key " + p.KeyID
+	if p.Kind == auth.KindSession {
+		owner = "user " + p.UserID
+	}
+	result, err := s.keyLimit.Allow(c.Request().Context(), owner, op.cost)
+	if err != nil {
+		return fault.Wrap(err, "apply the limit per key")
+	}
+	return applyLimit(c, "key", result)
+}

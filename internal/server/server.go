@@ -1,0 +1,145 @@
+// Package server is the door: everything between a socket and a handler.
+//
+// Owns: the order of middleware, the gate of each operation, the one table from error codes to answers, the access log.
+// Does not own: what an operation does (handlers), who a credential belongs to (auth), files and pages (given as handlers).
+// May touch: echo, kin-openapi, gen/api, auth, fault, ratelimit, prometheus.
+// Always true: no operation runs without its gate, and no answer of 400 or above lacks the envelope.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/internal/auth"
+	"github.com/eggapi/eggapi/internal/ratelimit"
+)
+
+// KeyAuthenticator knows API keys.
+type KeyAuthenticator interface {
+	Authenticate(ctx context.Context, key string) (auth.Principal, error)
+}
+
+// SessionAuthenticator knows browser sessions.
+type SessionAuthenticator interface {
+	CookieName() string
+	DontRememberName() string
+	DontRemembers(cookieValue string) bool
+	Authenticate(ctx context.Context, cookieValue string) (auth.Principal, error)
+}
+
+// Deps is all that a server is made of. Every field is needed unless it says otherwise.
+type Deps struct {
+	Contract       []byte // the bundled OpenAPI document
+	Handlers       api.StrictServerInterface
+	Keys           KeyAuthenticator
+	Sessions       SessionAuthenticator
+	Files          http.Handler      // serves /files/
+	Pages          http.Handler      // serves / and /assets/
+	Translate      func(error) error // turns foreign errors into refusals where it can
+	Registry       prometheus.Registerer
+	Logger         *slog.Logger
+	Clock          func() time.Time
+	TrustedOrigins []string       // exact origins that may use a session to change things
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; optional
+	BodyLimitBytes int64          // 0 = 1 MiB
+	IPLimit        ratelimit.Rule // zero = off
+	KeyLimit       ratelimit.Rule // zero = off
+}
+
+// New builds the server. It fails when the contract, the gates and the routes do not match one another.
+func New(ctx context.Context, d Deps) (*echo.Echo, error) {
+	if d.BodyLimitBytes == 0 {
+		d.BodyLimitBytes = 1 << 20
+	}
+	contract, err := compile(ctx, d.Contract)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{Deps: d, contract: contract, metrics: newMetrics(d.Registry)}
+	if s.ipLimit, err = ratelimit.New(d.IPLimit, d.Clock); err != nil {
+		return nil, fmt.Errorf("set the limit per address: %w", err)
+	}
+	if s.keyLimit, err = ratelimit.New(d.KeyLimit, d.Clock); err != nil {
+		return nil, fmt.Errorf("set the limit per key: %w", err)
+	}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.answerError
+	e.IPExtractor = ipExtractor(d.TrustedProxies)
+
+	// The order matters: each line may count on those above it.
+	e.Use(
+		s.requestID,       // first, so that every answer and log line carries one
+		s.accessLog,       // outside recover, so that a panic is logged with its status
+		s.recover,         // a panic becomes INTERNAL_ERROR, or cuts the connection after the first byte
+		s.securityHeaders, // on errors too
+		s.limitAddress,    // before anything that costs
+		s.limitBody,       // caps what later steps can read
+	)
+	gates, err := s.gates()
+	if err != nil {
+		return nil, err
+	}
+	strict := api.NewStrictHandler(d.Handlers, []api.StrictMiddlewareFunc{refuseEmptyAnswer})
+	api.RegisterHandlersWithOptions(e, strict, api.RegisterHandlersOptions{OperationMiddlewares: gates})
+	e.GET("/files/*", echo.WrapHandler(http.StripPrefix("/files/", d.Files)))
+	e.GET("/", echo.WrapHandler(d.Pages))
+	e.GET("/assets/*", echo.WrapHandler(d.Pages))
+	return e, s.checkRoutes(e, gates)
+}
+
+type server struct {
+	Deps
+	contract *contract
+	metrics  *metrics
+	ipLimit  *ratelimit.Limiter
+	keyLimit *ratelimit.Limiter
+}
+
+// outsideContract lists the only routes that the contract does not declare.
+var outsideContract = map[string]bool{"GET /files/*": true, "GET /": true, "GET /assets/*": true}
+
+// checkRoutes fails when an operation has no gate or no route, or a route is neither declared nor on the short list.
+func (s *server) checkRoutes(e *echo.Echo, gates map[string][]echo.MiddlewareFunc) error {
+	routes := map[string]bool{}
+	for _, r := range e.Routes() {
+		if r.Method == echo.RouteNotFound {
+			continue
+		}
+		routes[r.Method+" "+r.Path] = true
+	}
+	for _, op := range s.contract.operations {
+		if len(gates[op.id]) == 0 {
+			return fmt.Errorf("operation %s has no gate", op.id)
+		}
+		if !routes[op.method+" "+op.echoPath] {
+			return fmt.Errorf("operation %s has no route; run make generate", op.id)
+		}
+		delete(routes, op.method+" "+op.echoPath)
+	}
+	for r := range routes {
+		if !outsideContract[r] {
+			return fmt.Errorf("route %s is not in the contract", r)
+		}
+	}
+	return nil
+}
+
+// refuseEmptyAnswer turns a handler's (nil, nil) into an error; it would go out as an empty 200.
+func refuseEmptyAnswer(next api.StrictHandlerFunc, operationID string) api.StrictHandlerFunc {
+	return func(c echo.Context, request any) (any, error) {
+		response, err := next(c, request)
+		if err == nil && response == nil {
+			return nil, fmt.Errorf("operation %s gave neither an answer nor an error", operationID)
+		}
+		return response, err
+	}
+}

@@ -1,0 +1,117 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/labstack/echo/v4"
+
+	"github.com/eggapi/eggapi/internal/fault"
+)
+
+var (
+	errMalformed   = fault.New(fault.BadRequest, "request is malformed")
+	errText        = fault.New(fault.BadRequest, "the path or query holds characters that are not allowed")
+	errMediaType   = fault.New(fault.UnsupportedMediaType, "Content-Type must be application/json")
+	errEncoding    = fault.New(fault.UnsupportedMediaType, "Content-Encoding is not supported")
+	errTooLarge    = fault.New(fault.PayloadTooLarge, "request body is too large")
+	errBodyRefused = fault.New(fault.BadRequest, "this operation takes no request body")
+	errReadBody    = fault.New(fault.BadRequest, "request body could not be read")
+)
+
+// kin-openapi fills no defaults in: it would take an explicit null for an absent value.
+var filterOptions = &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, KeepValidatedValue: true}
+
+// validate holds a request against the contract. Handlers receive the very value that was validated.
+func (s *server) validate(c echo.Context, op *operation) error {
+	r := c.Request()
+	query, err := checkQuery(r.URL.RawQuery, op)
+	if err != nil {
+		return err
+	}
+	for _, v := range c.ParamValues() {
+		if !storable(v) {
+			return errText
+		}
+	}
+	if err := s.readBody(r, op); err != nil {
+		return err
+	}
+	names := c.ParamNames()
+	params := make(map[string]string, len(names))
+	for _, name := range names {
+		params[name] = c.Param(name)
+	}
+	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, QueryParams: query, Route: op.route, Options: filterOptions,
+	})
+	if err != nil {
+		return toRefusal(err)
+	}
+	return nil
+}
+
+// checkQuery refuses names the operation does not declare, and text that cannot be stored.
+func checkQuery(raw string, op *operation) (url.Values, error) {
+	if raw == "" {
+		return url.Values{}, nil
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errMalformed.Because(err)
+	}
+	for name, values := range query {
+		if !op.queryNames[name] {
+			return nil, errMalformed.WithFields(fault.Field{In: "query", Name: safeName(name), Rule: "unknown", Message: "is not a parameter of this operation"})
+		}
+		for _, v := range values {
+			if !storable(v) {
+				return nil, errText
+			}
+		}
+	}
+	return query, nil
+}
+
+// readBody reads the whole body, which limitBody has capped, and checks all that the schema cannot say.
+func (s *server) readBody(r *http.Request, op *operation) error {
+	if !op.hasBody {
+		if r.ContentLength > 0 {
+			return errBodyRefused
+		}
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	if err != nil {
+		return errReadBody.Because(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) == 0 {
+		return nil
+	}
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	if err != nil || mediaType != echo.MIMEApplicationJSON || !strings.EqualFold(orUTF8(params["charset"]), "utf-8") {
+		return errMediaType
+	}
+	return checkJSON(body)
+}
+
+func orUTF8(charset string) string {
+	if charset == "" {
+		return "utf-8"
+	}
+	return charset
+}
+
+// storable tells whether PostgreSQL can hold s as text.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

@@ -1,0 +1,73 @@
+package task
+
+import (
+	"context"
+	"time"
+
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/provider"
+)
+
+const (
+	sweepEvery = 5 * time.Second
+	sweepRows  = 200
+)
+
+// Sweep looks every 5 s, until the context ends, for tasks that nobody will advance. Any number of processes may
+// sweep at once: each act is guarded by the task's own state.
+func (d Deps) Sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := d.SweepOnce(ctx); err != nil && ctx.Err() == nil {
+			d.Logger.WarnContext(ctx, "the sweep for lost tasks failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// SweepOnce ends what is past its deadline, gives up on what broke every worker that tried, and queues the rest of
+// what was lost again.
+func (d Deps) SweepOnce(ctx context.Context) error {
+	late, err := pg.Q.TaskSweepLateAnyOwner(ctx, d.Pool, sweepRows)
+	if err != nil {
+		return fault.Wrap(err, "look for late tasks")
+	}
+	for _, taskID := range late {
+		if err := d.end(ctx, taskID, provider.TimeoutFailure); err != nil {
+			return err
+		}
+	}
+	lost, err := pg.Q.TaskSweepLostAnyOwner(ctx, d.Pool, sweepRows)
+	if err != nil {
+		return fault.Wrap(err, "look for lost tasks")
+	}
+	for _, l := range lost {
+		if err := d.rescue(ctx, l); err != nil {
+			return err
+		}
+	}
+	_, err = pg.Q.IdempotencySweepAnyOwner(ctx, d.Pool, 5*sweepRows)
+	return fault.Wrap(err, "forget idempotency keys")
+}
+
+func (d Deps) rescue(ctx context.Context, l db.TaskSweepLostAnyOwnerRow) error {
+	if l.Discarded {
+		return d.end(ctx, l.ID, provider.UnavailableFailure)
+	}
+	d.Logger.WarnContext(ctx, "a lost task was queued again", "task_id", l.ID)
+	return pg.InTx(ctx, d.Pool, func(tx pg.Tx) error {
+		job, err := d.River.InsertTx(ctx, tx, AdvanceArgs{TaskID: l.ID}, nil)
+		if err != nil {
+			return fault.Wrap(err, "queue a task again")
+		}
+		err = pg.Q.TaskSetJobAnyOwner(ctx, tx, db.TaskSetJobAnyOwnerParams{ID: l.ID, JobID: job.Job.ID})
+		return fault.Wrap(err, "note the new job")
+	})
+}
