@@ -3,8 +3,6 @@ package handlers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
@@ -14,7 +12,7 @@ import (
 )
 
 type account struct {
-	pool *pgxpool.Pool
+	pool db.DBTX
 }
 
 // GetAccount gives the profile.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
@@ -16,7 +14,7 @@ import (
 var errKeyNotFound = fault.New(fault.NotFound, "API key not found")
 
 type apiKeys struct {
-	pool    *pgxpool.Pool
+	pool    db.DBTX
 	keyring *auth.Keyring
 	clock   func() time.Time
 }

@@ -10,9 +10,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/task"
 	"github.com/eggapi/eggapi/internal/webhook"
@@ -20,7 +19,7 @@ import (
 
 // Deps is what the operations are answered with. Every field is needed.
 type Deps struct {
-	Pool     *pgxpool.Pool
+	Pool     db.DBTX
 	Tasks    task.Deps
 	Keyring  *auth.Keyring
 	Sessions *auth.Sessions

@@ -3,8 +3,6 @@ package handlers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/fault"
@@ -19,7 +17,7 @@ const (
 )
 
 type models struct {
-	pool *pgxpool.Pool
+	pool db.DBTX
 }
 
 // ListModels gives the catalogue.

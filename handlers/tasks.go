@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
@@ -18,7 +16,7 @@ import (
 var errTaskNotFound = fault.New(fault.NotFound, "Task not found")
 
 type tasks struct {
-	pool    *pgxpool.Pool
+	pool    db.DBTX
 	fileURL func(path string) string
 }
 

@@ -3,9 +3,8 @@ package handlers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/pg"
@@ -13,7 +12,7 @@ import (
 )
 
 type webhooks struct {
-	pool    *pgxpool.Pool
+	pool    db.DBTX
 	secrets *webhook.Secrets
 }
 

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"net/netip"
 
 	"github.com/eggapi/eggapi/internal/app"
 	"github.com/eggapi/eggapi/internal/config"
@@ -71,7 +70,7 @@ type devNode struct {
 func (d devCommand) whileServing(ctx context.Context, p *process, n devNode) error {
 	seeded, err := seed(ctx, n)
 	if err != nil {
-		n.listener.Close() //nolint:errcheck,gosec // the seed's error is the one to tell
+		_ = n.listener.Close()
 		return err
 	}
 	receiver, err := newReceiver(ctx, p, seeded.WebhookSecret)

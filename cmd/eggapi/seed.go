@@ -117,7 +117,7 @@ func devSecrets(cfg *config.Config) error {
 }
 
 func readJSON(path string, v any) error {
-	body, err := os.ReadFile(path) //nolint:gosec // a file of our own folder
+	body, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

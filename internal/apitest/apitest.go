@@ -29,7 +29,7 @@ import (
 
 // Secrets of the test servers. All servers share them, so that two may share a database.
 const (
-	authSecret = "a-secret-of-the-tests-0123456789-abcdefghij" //nolint:gosec // for tests
+	authSecret = "a-secret-of-the-tests-0123456789-abcdefghij"
 	sealKey    = "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 )
 

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -123,7 +122,7 @@ func provider(conn *sql.DB) (*goose.Provider, error) {
 }
 
 func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[Tx], error) {
-	m, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	m, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	return m, fault.Wrap(err, "read the queue's migrations")
 }
 

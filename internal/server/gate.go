@@ -74,7 +74,7 @@ func firstCookie(r *http.Request, name string) string {
 }
 
 func toHTTPCookie(c auth.Cookie) *http.Cookie {
-	h := &http.Cookie{
+	h := &http.Cookie{ //nolint:gosec // Secure follows the public URL; the others are set
 		Name: c.Name, Value: c.Value, Path: "/", Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if c.MaxAgeSeconds != nil {

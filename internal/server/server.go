@@ -84,7 +84,7 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 		s.limitAddress,    // before anything that costs
 		s.limitBody,       // caps what later steps can read
 	)
-	gates, err := s.gates()
+	gates, err := s.gates() //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,251 @@
+package ledger_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"pgregory.net/rapid"
+
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/dbtest"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/ledger"
+	"github.com/eggapi/eggapi/internal/pg"
+)
+
+const user = "usr_1"
+
+var now = time.Date(2026, 5, 8, 10, 30, 0, 0, time.UTC)
+
+func exec(t testing.TB, pool *pgxpool.Pool, query string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+func newPool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	pool := dbtest.New(t)
+	exec(t, pool, `insert into "user" (id, name, email, "emailVerified") values ($1, 'Ada', 'ada@example.com', false)`, user)
+	return pool
+}
+
+// newTask stores a task, which a hold must belong to.
+func newTask(t testing.TB, pool *pgxpool.Pool, taskID string) {
+	t.Helper()
+	exec(t, pool, `insert into tasks (id, user_id, environment, model, type, prompt, aspect_ratio, resolution, num_outputs, price_id, unit_price_micros, deadline_at)
+		select $1, $2, 'live', 'nanobanana', 'image_generate', 'a fox', '16:9', '1k', 1, min(id), 10000, now() from prices`, taskID, user)
+}
+
+func topUp(t testing.TB, pool *pgxpool.Pool, micros int64, reference string) bool {
+	t.Helper()
+	booked, err := ledger.TopUp(t.Context(), pool, ledger.Credit{UserID: user, AmountMicros: micros, Reference: reference, Now: now})
+	if err != nil {
+		t.Fatalf("top up: %v", err)
+	}
+	return booked
+}
+
+func balance(t testing.TB, pool *pgxpool.Pool) (balanceMicros, heldMicros int64) {
+	t.Helper()
+	row, err := pg.Q.AccountGet(t.Context(), pool, user)
+	if err != nil {
+		t.Fatalf("get the account: %v", err)
+	}
+	return row.BalanceMicros, row.HeldMicros
+}
+
+func TestTopUp_SameReferenceIsBookedOnce(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	if !topUp(t, pool, 500, "invoice 1") || topUp(t, pool, 500, "invoice 1") || !topUp(t, pool, 7, "invoice 2") {
+		t.Error("a reference was booked twice, or a new one not at all")
+	}
+	if got, _ := balance(t, pool); got != 507 {
+		t.Errorf("the balance is %d, want 507", got)
+	}
+}
+
+func TestTopUp_UnknownUserIsNotFoundAndNothingIsBooked(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	_, err := ledger.TopUp(t.Context(), pool, ledger.Credit{UserID: "usr_nobody", AmountMicros: 5, Reference: "x", Now: now})
+	if err == nil {
+		t.Fatal("a stranger was credited")
+	}
+	if n, err := pg.Q.LedgerEntryCount(t.Context(), pool, "usr_nobody"); err != nil || n != 0 {
+		t.Errorf("%d entries are left, %v", n, err)
+	}
+}
+
+func TestTopUp_CannotTakeWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	newTask(t, pool, "gen_1")
+	hold(t, pool, "gen_1", 80)
+	_, err := ledger.TopUp(t.Context(), pool, ledger.Credit{UserID: user, AmountMicros: -50, Adjustment: true, Reference: "out", Now: now})
+	if !pg.Violates(err, db.AccountsAvailableCheck) {
+		t.Errorf("taking held money gave %v", err)
+	}
+}
+
+func hold(t testing.TB, pool *pgxpool.Pool, taskID string, micros int64) {
+	t.Helper()
+	if err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error { return ledger.Hold(t.Context(), tx, taskID, user, micros) }); err != nil {
+		t.Fatalf("hold: %v", err)
+	}
+}
+
+func TestHold_RefusesWhatIsNotCoveredAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	newTask(t, pool, "gen_1")
+	err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error { return ledger.Hold(t.Context(), tx, "gen_1", user, 101) })
+	if fault.CodeOf(err) != fault.InsufficientBalance {
+		t.Errorf("holding too much gave %v", err)
+	}
+	if _, held := balance(t, pool); held != 0 {
+		t.Errorf("%d micros are held", held)
+	}
+}
+
+func TestSettle_SecondTimeFailsAndChargesNothing(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	newTask(t, pool, "gen_1")
+	hold(t, pool, "gen_1", 80)
+	for i, charge := range []int64{30, 30, 0} {
+		err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
+			return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: "gen_1", UserID: user, ChargeMicros: charge, Now: now})
+		})
+		if (err == nil) != (i == 0) {
+			t.Errorf("settlement %d gave %v", i, err)
+		}
+	}
+	if got, held := balance(t, pool); got != 70 || held != 0 {
+		t.Errorf("balance %d, held %d; want 70 and 0", got, held)
+	}
+}
+
+func TestSettle_CannotChargeMoreThanWasHeld(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	newTask(t, pool, "gen_1")
+	hold(t, pool, "gen_1", 80)
+	err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
+		return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: "gen_1", UserID: user, ChargeMicros: 81, Now: now})
+	})
+	if !pg.Violates(err, db.HoldsSettledCheck) {
+		t.Errorf("overcharging gave %v", err)
+	}
+}
+
+func TestEntries_AreAppendOnlyAndBalanced(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	for _, statement := range []string{
+		"update ledger_entries set amount_micros = 1", "delete from ledger_entries", "truncate ledger_entries",
+		"insert into ledger_entries (transaction_id, ledger_account, kind, amount_micros) values ('txn_x', 'revenue', 'adjustment', 5)",
+	} {
+		if _, err := pool.Exec(t.Context(), statement); err == nil {
+			t.Errorf("%s was allowed", statement)
+		}
+	}
+}
+
+// Each planted fault breaks one invariant, which Check must name.
+func TestCheck_NamesEveryPlantedFault(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]string{
+		"each transaction sums to zero":                        `alter table ledger_entries disable trigger user; insert into ledger_entries (transaction_id, ledger_account, kind, amount_micros) values ('txn_x', 'revenue', 'adjustment', 5)`,
+		"each balance is the sum of its entries":               `update accounts set balance_micros = balance_micros + 1`,
+		"each held amount is the sum of its open holds":        `update accounts set held_micros = held_micros + 1`,
+		"each ended task has its hold resolved for its cost":   `update tasks set status = 'failed', error = 'x', completed_at = now()`,
+		"each task is charged what it cost":                    `update tasks set status = 'completed', cost_micros = 7, completed_at = now()`,
+		"each completed task has one usage record of its cost": `update tasks set status = 'completed', cost_micros = 0, completed_at = now()`,
+		"each usage record counts the delivered images": `update tasks set status = 'completed', completed_at = now();
+			insert into usage_records (id, user_id, environment, task_id, model, type, units, cost_micros) select 'use_1', user_id, 'live', id, model, type, 1, 0 from tasks`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := newPool(t)
+			topUp(t, pool, 100, "in")
+			newTask(t, pool, "gen_1")
+			hold(t, pool, "gen_1", 80)
+			if found, err := ledger.Check(t.Context(), pool); err != nil || len(found) > 0 {
+				t.Fatalf("before the fault: %v %v", found, err)
+			}
+			exec(t, pool, plant)
+			found, err := ledger.Check(t.Context(), pool)
+			if err != nil {
+				t.Fatalf("check: %v", err)
+			}
+			for _, v := range found {
+				if v.Invariant == name {
+					return
+				}
+			}
+			t.Errorf("the fault was not named; found %v", found)
+		})
+	}
+}
+
+// Any sequence of top-ups, holds, settlements and voids leaves the books as a plain model says.
+func TestLedger_AgreesWithAModel(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	var sequence, model, held int64
+	open := map[string]int64{}
+	rapid.Check(t, func(r *rapid.T) {
+		sequence++
+		amount := rapid.Int64Range(1, 1000).Draw(r, "amount")
+		taskID := fmt.Sprintf("gen_%d", sequence)
+		switch rapid.IntRange(0, 2).Draw(r, "act") {
+		case 0:
+			topUp(t, pool, amount, taskID)
+			model += amount
+		case 1:
+			newTask(t, pool, taskID)
+			err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error { return ledger.Hold(t.Context(), tx, taskID, user, amount) })
+			if (err == nil) != (model-held >= amount) {
+				r.Fatalf("holding %d of %d gave %v", amount, model-held, err)
+			}
+			if err == nil {
+				open[taskID], held = amount, held+amount
+			}
+		case 2:
+			for id, of := range open {
+				charge := min(of, rapid.Int64Range(0, of).Draw(r, "charge"))
+				if err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
+					return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: id, UserID: user, ChargeMicros: charge, Now: now})
+				}); err != nil {
+					r.Fatalf("settle: %v", err)
+				}
+				delete(open, id)
+				model, held = model-charge, held-of
+				break
+			}
+		}
+		if gotBalance, gotHeld := balance(t, pool); gotBalance != model || gotHeld != held {
+			r.Fatalf("balance %d and held %d, want %d and %d", gotBalance, gotHeld, model, held)
+		}
+	})
+	found, err := ledger.Check(t.Context(), pool)
+	if err != nil {
+		t.Fatalf("check: %v", err)
+	}
+	for _, v := range found {
+		if !strings.Contains(v.Invariant, "task") { // the tasks of this test do not end
+			t.Errorf("broken: %v", v)
+		}
+	}
+}
