@@ -44,7 +44,7 @@ type Options struct {
 	Registry *prometheus.Registry
 	Clock    func() time.Time // nil = the wall clock
 	Work     bool             // works the queues
-	// WebhookSchedule replaces the delays between tries; nil = the documented ones.
+	// WebhookSchedule replaces the delays between tries; nil = what the configuration says.
 	WebhookSchedule []time.Duration
 	// Providers are added to the built-in ones, or replace them.
 	Providers provider.Registry
@@ -99,6 +99,9 @@ func (n *Node) build(ctx context.Context) error {
 	}
 	if err := n.buildAuth(); err != nil {
 		return err
+	}
+	if n.o.WebhookSchedule == nil {
+		n.o.WebhookSchedule = c.WebhookSchedule
 	}
 	n.deliverer = webhook.NewDeliverer(webhook.DelivererConfig{
 		Pool: n.Pool, Secrets: n.Secrets, Poster: outside, Clock: n.o.Clock, Logger: n.o.Logger, Schedule: n.o.WebhookSchedule,

@@ -33,9 +33,11 @@ func TestHashQueue_TwoAtOnceTwentyWaitingAndNoMore(t *testing.T) {
 			t.Fatalf("%d wait", q.waiting.Load())
 		}
 	}
-	_, err := q.enter(t.Context())
+	patient, giveUp := context.WithTimeout(t.Context(), time.Second)
+	defer giveUp()
+	_, err := q.enter(patient)
 	f, ok := fault.As(err)
-	if !ok || f.Code != fault.RateLimited || f.RetryAfter <= 0 {
+	if !ok || f.Code != fault.RateLimited || f.RetryAfter <= 0 || patient.Err() != nil {
 		t.Fatalf("got %v", err)
 	}
 	leaves[0]()

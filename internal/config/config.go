@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -66,6 +67,8 @@ type Config struct {
 	LogLevel         slog.Level     `env:"EGGAPI_LOG_LEVEL" envDefault:"info"`
 	ShutdownSeconds  int            `env:"EGGAPI_SHUTDOWN_SECONDS" envDefault:"20"`
 	TaskLeaseSeconds int            `env:"EGGAPI_TASK_LEASE_SECONDS" envDefault:"30"`
+	// WebhookSchedule gives the delay before each try of a webhook, the first first; empty = the documented one.
+	WebhookSchedule []time.Duration `env:"EGGAPI_WEBHOOK_SCHEDULE"`
 }
 
 // Load reads the environment. It fails naming the variable, never its value.

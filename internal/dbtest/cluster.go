@@ -75,7 +75,7 @@ func (m *member) leave() { _ = m.users.Close() }
 // join waits for the cluster to answer, and starts a guard for it when there is none.
 // Any number of processes may do so at once: guards agree among themselves which one stays.
 func join(ctx context.Context, o order) (*member, error) {
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil { //nolint:gosec // as root another account runs the server
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fault.Wrap(err, "make the test cluster's folder")
 	}
 	users, err := lockShared(ctx, o.usersPath())

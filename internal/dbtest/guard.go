@@ -76,7 +76,7 @@ func spawnGuard(o order) (*exec.Cmd, error) {
 		return nil, fault.Wrap(err, "open the guard's log")
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(self) //nolint:noctx // it must outlive every context here
+	cmd := exec.Command(self) // without a context: it must outlive every one here
 	cmd.Env = append(os.Environ(), guardEnv+"="+string(text))
 	cmd.Dir = o.Dir
 	cmd.Stderr = log

@@ -48,7 +48,7 @@ func TestPublicFailure_IsAFixedTextForEveryClass(t *testing.T) {
 	for _, c := range Classes() {
 		f := PublicFailure(c)
 		want := "provider_unavailable"
-		switch c { //nolint:exhaustive // two special cases
+		switch c {
 		case UserContent:
 			want = "content_rejected"
 		case UserInvalid:

@@ -58,7 +58,7 @@ func (d *Deliverer) record(ctx context.Context, e db.WebhookEvent, o outcome) (v
 			return fault.Wrap(err, "lock a webhook event")
 		}
 		v = d.judge(e.ID, before+1, o)
-		if err := insertDelivery(ctx, tx, d.clock(), e, v.attempt, o); err != nil {
+		if err := d.insertDelivery(ctx, tx, e, v.attempt, o); err != nil {
 			return err
 		}
 		return update(ctx, tx, e.ID, v)
@@ -66,15 +66,15 @@ func (d *Deliverer) record(ctx context.Context, e db.WebhookEvent, o outcome) (v
 	return v, err
 }
 
-func insertDelivery(ctx context.Context, tx pgx.Tx, now time.Time, e db.WebhookEvent, attempt int32, o outcome) error {
+func (d *Deliverer) insertDelivery(ctx context.Context, tx pgx.Tx, e db.WebhookEvent, attempt int32, o outcome) error {
 	row := db.WebhookDeliveryInsertParams{
-		ID: id.New(id.WebhookDelivery, now), EventID: e.ID, UserID: e.UserID, Attempt: attempt,
-		ResponseBody: o.reply, DurationMs: int32(min(o.duration, time.Hour).Milliseconds()),
+		ID: id.New(id.WebhookDelivery, d.clock()), EventID: e.ID, UserID: e.UserID, Attempt: attempt, ResponseBody: o.reply,
+		DurationMs: int32(min(o.duration, time.Hour).Milliseconds()), //nolint:gosec // at most an hour
 	}
 	if o.code != "" {
 		row.ErrorCode = &o.code
 	} else {
-		status := int32(o.status)
+		status := int32(o.status) //nolint:gosec // three digits
 		row.HttpStatus = &status
 	}
 	return fault.Wrap(pg.Q.WebhookDeliveryInsert(ctx, tx, row), "log a webhook delivery")

@@ -153,7 +153,7 @@ func wantText(t *testing.T, what, got, want string) {
 	}
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func sealKey(id string, fill byte) webhook.SealKey {
 	k := webhook.SealKey{ID: id}

@@ -86,6 +86,13 @@ async function signIn(page, email, password) {
   await page.keyboard.press("Enter");
 }
 
+async function enter(page, dev) {
+  await signIn(page, dev.email, dev.password);
+  const refused = page.getByRole("alert");
+  await page.getByRole("button", { name: "Sign out" }).or(refused).first().waitFor();
+  if (await refused.isVisible()) throw new Failure(`the page says: ${await refused.innerText()}`);
+}
+
 async function generate(page, prompt) {
   await page.waitForFunction(() => document.activeElement?.id === "prompt");
   await page.keyboard.type(prompt);
@@ -97,19 +104,19 @@ async function generate(page, prompt) {
 }
 
 async function imageShown(page) {
-  const image = page.locator(".result .picture img");
-  const failed = page.locator(".result .problem");
-  await image.or(failed).first().waitFor({ timeout: patienceMs });
-  if ((await failed.count()) > 0) throw new Failure(`the page says: ${await failed.first().innerText()}`);
-  const loaded = await page.waitForFunction(
+  const outcome = await page.waitForFunction(
     () => {
+      const words = document.querySelector(".result :is(.problem, .missing)")?.textContent;
+      if (words) return { words };
       const img = document.querySelector(".result .picture img");
-      return img?.complete && img.naturalWidth > 0 && `${img.naturalWidth} x ${img.naturalHeight}`;
+      return img?.complete && img.naturalWidth > 0 && { size: `${img.naturalWidth} x ${img.naturalHeight}` };
     },
     undefined,
     { timeout: patienceMs },
   );
-  return loaded.jsonValue();
+  const { words, size } = await outcome.jsonValue();
+  check(size, `the page says: ${words}`);
+  return size;
 }
 
 async function costShown(page, id) {
@@ -168,7 +175,7 @@ async function visit(browser, dev) {
   const complaints = await watch(page, new URL(dev.url).origin);
 
   await step("the page opens under its policy", () => open(page, dev.url));
-  await step("the demo user signs in by keyboard", () => signIn(page, dev.email, dev.password));
+  await step("the demo user signs in by keyboard", () => enter(page, dev));
   const before = await step("the balance is shown", () => balanceOf(page));
   const id = await step("a prompt is accepted", () => generate(page, "A lighthouse made of eggshell at dawn"));
   const size = await step("the image is loaded", () => imageShown(page));

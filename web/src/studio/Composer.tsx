@@ -1,10 +1,11 @@
-import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
-import type { GenerateRequest, Model, Task } from "../api/calls";
+import { type FormEvent, useEffect, useRef, useState } from "react";
+import type { Model, Task } from "../api/calls";
 import { type Problem, problemFromThrown } from "../api/problem";
 import { ProblemNote } from "../ProblemNote";
 import { priceOf } from "../task/money";
 import type { Submissions } from "../task/submission";
-import { type Choices, choose, settle } from "./choices";
+import { type Choices, choose, requestOf, settle } from "./choices";
+import { PromptField, promptFault } from "./PromptField";
 import { Segments } from "./Segments";
 import type { Loaded } from "./useLoaded";
 
@@ -45,17 +46,19 @@ function Form({ catalogue, first, prompt, onPrompt, submissions, onAccepted, onS
   const [problem, setProblem] = useState<Problem | null>(null);
   const [wrong, setWrong] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  const promptField = useRef<HTMLTextAreaElement>(null);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []);
 
   const model = catalogue.find((m) => m.id === picked.model) ?? first;
   const choices = settle(picked, model);
-  const pick = (part: Partial<Choices>) => setPicked({ ...choices, ...part });
   const limit = model.limits.max_prompt_characters;
-  // The limit counts characters, not the pairs that JavaScript cuts some of them into.
-  const length = [...prompt].length;
-  const price = priceOf(model, choices.resolution, choices.images);
 
-  useEffect(() => promptField.current?.focus(), []);
+  function refuse(failed: Problem) {
+    const blamed = failed.fields.find((f) => f.name === "prompt");
+    setProblem(failed);
+    setWrong(blamed ? `The prompt ${blamed.message}.` : null);
+    field.current?.focus();
+  }
 
   async function submit(event: FormEvent) {
     event.preventDefault();
@@ -63,10 +66,7 @@ function Form({ catalogue, first, prompt, onPrompt, submissions, onAccepted, onS
     const fault = promptFault(prompt, limit);
     setWrong(fault);
     setProblem(null);
-    if (fault) {
-      promptField.current?.focus();
-      return;
-    }
+    if (fault) return field.current?.focus();
     setBusy(true);
     try {
       const task = await submissions.submit(requestOf(prompt, choices));
@@ -74,49 +74,47 @@ function Form({ catalogue, first, prompt, onPrompt, submissions, onAccepted, onS
     } catch (thrown) {
       const failed = problemFromThrown(thrown);
       if (failed.kind === "unauthorized") return onSessionEnd();
-      setProblem(failed);
-      const field = failed.fields.find((f) => f.name === "prompt");
-      setWrong(field ? `The prompt ${field.message}.` : null);
-      promptField.current?.focus();
+      refuse(failed);
     }
     setBusy(false);
   }
 
-  function submitByKey(event: KeyboardEvent<HTMLTextAreaElement>) {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    event.currentTarget.form?.requestSubmit();
-  }
-
   return (
     <form onSubmit={submit} aria-busy={busy} noValidate>
-      <label htmlFor="prompt">Prompt</label>
-      <textarea
-        ref={promptField}
-        id="prompt"
-        rows={4}
-        required
+      <PromptField
+        field={field}
         value={prompt}
-        aria-invalid={wrong !== null || undefined}
-        aria-describedby={wrong ? "prompt-wrong prompt-length" : "prompt-length"}
-        placeholder="A lighthouse made of eggshell at dawn"
-        onChange={(e) => {
-          onPrompt(e.target.value);
+        limit={limit}
+        wrong={wrong}
+        onChange={(value) => {
+          onPrompt(value);
           setWrong(null);
         }}
-        onKeyDown={submitByKey}
       />
-      {wrong && (
-        <p id="prompt-wrong" className="wrong">
-          {wrong}
-        </p>
-      )}
-      <p id="prompt-length" className="quiet hint">
-        <span>
-          {length} of {limit} characters
-        </span>
-        <span>Ctrl or ⌘ + Enter generates</span>
-      </p>
+      <Options catalogue={catalogue} model={model} choices={choices} onChange={setPicked} />
+      <div className="send">
+        <button type="submit" aria-disabled={busy}>
+          {busy ? "Sending…" : "Generate"}
+        </button>
+        <Price model={model} choices={choices} />
+      </div>
+      {problem && <ProblemNote problem={problem} />}
+    </form>
+  );
+}
+
+interface OptionsProps {
+  catalogue: Model[];
+  model: Model;
+  choices: Choices;
+  onChange: (choices: Choices) => void;
+}
+
+function Options({ catalogue, model, choices, onChange }: OptionsProps) {
+  const pick = (part: Partial<Choices>) => onChange({ ...choices, ...part });
+  const counts = Array.from({ length: model.limits.max_outputs }, (_, i) => String(i + 1));
+  return (
+    <>
       <label htmlFor="model">Model</label>
       <select id="model" value={model.id} onChange={(e) => pick({ model: e.target.value })}>
         {catalogue.map((m) => (
@@ -139,38 +137,15 @@ function Form({ catalogue, first, prompt, onPrompt, submissions, onAccepted, onS
       />
       <Segments
         legend="Number of images"
-        options={upTo(model.limits.max_outputs)}
+        options={counts}
         value={String(choices.images)}
         onChange={(count) => pick({ images: Number(count) })}
       />
-      <div className="send">
-        <button type="submit" aria-disabled={busy}>
-          {busy ? "Sending…" : "Generate"}
-        </button>
-        {price && <p className="quiet">At most {price}</p>}
-      </div>
-      {problem && <ProblemNote problem={problem} />}
-    </form>
+    </>
   );
 }
 
-function promptFault(prompt: string, limit: number): string | null {
-  if (prompt.trim() === "") return "Say what to draw.";
-  if ([...prompt].length > limit) return `The prompt is too long: at most ${limit} characters.`;
-  return null;
-}
-
-function requestOf(prompt: string, choices: Choices): GenerateRequest {
-  // The catalogue may have grown since this page was built; the server checks what it is sent.
-  return {
-    model: choices.model as GenerateRequest["model"],
-    prompt,
-    aspect_ratio: choices.ratio as NonNullable<GenerateRequest["aspect_ratio"]>,
-    resolution: choices.resolution as NonNullable<GenerateRequest["resolution"]>,
-    num_outputs: choices.images,
-  };
-}
-
-function upTo(most: number): string[] {
-  return Array.from({ length: most }, (_, i) => String(i + 1));
+function Price({ model, choices }: { model: Model; choices: Choices }) {
+  const price = priceOf(model, choices.resolution, choices.images);
+  return price && <p className="quiet">At most {price}</p>;
 }

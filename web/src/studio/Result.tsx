@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import type { Task } from "../api/calls";
 import { ProblemNote } from "../ProblemNote";
 import { ended } from "../task/follow";
@@ -14,16 +15,21 @@ interface Props {
 
 /** The task that is being looked at: how it stands, and its images once there are some. */
 export function Result({ id, wish, followed }: Props) {
-  const { task, trouble, stopped } = followed;
+  const { task, trouble, stopped, again } = followed;
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (id !== null && title.current) reveal(title.current);
+  }, [id]);
+
   const waiting = id !== null && !stopped && !(task && ended(task));
   return (
     <section className="card result" aria-labelledby="result-title" aria-busy={waiting}>
-      <h2 id="result-title">Result</h2>
+      <h2 ref={title} id="result-title">Result</h2>
       <p role="status" className="status">
         {lineOf(id, followed)}
       </p>
       {id === null && <p className="empty quiet">Your images appear here.</p>}
-      {stopped && <ProblemNote problem={stopped} />}
+      {stopped && <ProblemNote problem={stopped} onRetry={again} />}
       {wish && <p className="asked">{wish.prompt}</p>}
       {waiting && !trouble && <Placeholders wish={wish} />}
       {task && ended(task) && <Outcome task={task} wish={wish} />}
@@ -34,6 +40,12 @@ export function Result({ id, wish, followed }: Props) {
       )}
     </section>
   );
+}
+
+/** On a narrow screen the result may lie above or below what is in view. */
+function reveal(element: HTMLElement) {
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top < 0 || bottom > window.innerHeight) element.scrollIntoView();
 }
 
 function lineOf(id: string | null, { task, trouble, stopped }: Followed): string {
@@ -55,7 +67,7 @@ function Placeholders({ wish }: { wish: Wish | undefined }) {
 function Outcome({ task, wish }: { task: Task; wish: Wish | undefined }) {
   if (task.status === "failed") {
     return (
-      <div className="problem">
+      <div className="problem" role="alert">
         <p>{task.error ?? "The task failed."}</p>
         {task.failure?.retryable && <p className="quiet">The same request may well work later.</p>}
       </div>

@@ -1,4 +1,4 @@
-import type { Model } from "../api/calls";
+import type { GenerateRequest, Model } from "../api/calls";
 
 /** What the form has chosen beside the prompt. */
 export interface Choices {
@@ -26,5 +26,17 @@ export function settle(choices: Choices, model: Model): Choices {
     ratio: model.aspect_ratios.includes(choices.ratio) ? choices.ratio : fresh.ratio,
     resolution: model.resolutions.includes(choices.resolution) ? choices.resolution : fresh.resolution,
     images: Math.min(Math.max(choices.images, 1), model.limits.max_outputs),
+  };
+}
+
+/** The body of POST /v1/generate. */
+export function requestOf(prompt: string, choices: Choices): GenerateRequest {
+  // The catalogue may have grown since this page was built; the server checks what it is sent.
+  return {
+    model: choices.model as GenerateRequest["model"],
+    prompt,
+    aspect_ratio: choices.ratio as NonNullable<GenerateRequest["aspect_ratio"]>,
+    resolution: choices.resolution as NonNullable<GenerateRequest["resolution"]>,
+    num_outputs: choices.images,
   };
 }
