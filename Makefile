@@ -24,7 +24,7 @@ run: ## build and start everything: API, workers, pages and a private PostgreSQL
 
 .PHONY: build
 build: ## build bin/eggapi
-	@$(STEP) "build bin/eggapi" go build -trimpath -o bin/eggapi ./cmd/eggapi
+	@$(STEP) "build bin/eggapi" go build -o bin/eggapi ./cmd/eggapi
 
 # --- changing it ------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ verify-vet:
 verify-laws:
 	@$(STEP) "laws of the house" go -C tools run ./check -root ..
 verify-tools:
-	@$(STEP) "tests of the tools" go -C tools test ./...
+	@$(STEP) "tests of the tools" go -C tools test -count=1 ./...
 
 .PHONY: test
 test: node-web ## every Go test and the unit tests of the pages

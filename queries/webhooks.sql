@@ -40,10 +40,12 @@ update webhook_events set status = @status, attempts = @attempts, ended_at = now
 update webhook_events set attempts = @attempts, next_attempt_at = @next_attempt_at where id = @id and status = 'pending';
 
 -- name: WebhookEventLockLostAnyOwner :many
--- Locks pending events that nobody is going to deliver: their job is gone or finished, yet a try is overdue.
+-- Locks pending events that nobody is going to deliver: a try is overdue, yet their job is gone, finished, or runs
+-- for longer than any may, since its worker has died.
 select e.id from webhook_events e left join river_job j on j.id = e.job_id
 where e.status = 'pending' and e.next_attempt_at < @overdue_since
-  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
+    or (j.state = 'running' and j.attempted_at < @overdue_since))
 order by e.next_attempt_at limit sqlc.arg('row_limit')::int
 for no key update of e skip locked;
 

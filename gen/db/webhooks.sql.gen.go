@@ -153,7 +153,8 @@ func (q *Queries) WebhookEventLockAnyOwner(ctx context.Context, db DBTX, id stri
 const webhookEventLockLostAnyOwner = `-- name: WebhookEventLockLostAnyOwner :many
 select e.id from webhook_events e left join river_job j on j.id = e.job_id
 where e.status = 'pending' and e.next_attempt_at < $1
-  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
+    or (j.state = 'running' and j.attempted_at < $1))
 order by e.next_attempt_at limit $2::int
 for no key update of e skip locked
 `
@@ -163,7 +164,8 @@ type WebhookEventLockLostAnyOwnerParams struct {
 	RowLimit     int32
 }
 
-// Locks pending events that nobody is going to deliver: their job is gone or finished, yet a try is overdue.
+// Locks pending events that nobody is going to deliver: a try is overdue, yet their job is gone, finished, or runs
+// for longer than any may, since its worker has died.
 func (q *Queries) WebhookEventLockLostAnyOwner(ctx context.Context, db DBTX, arg WebhookEventLockLostAnyOwnerParams) ([]string, error) {
 	rows, err := db.Query(ctx, webhookEventLockLostAnyOwner, arg.OverdueSince, arg.RowLimit)
 	if err != nil {

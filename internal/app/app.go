@@ -186,7 +186,7 @@ func (n *Node) buildHandler(ctx context.Context) error {
 		Pool: n.Pool, Tasks: n.Tasks, Keyring: n.Keyring, Sessions: n.Sessions, Secrets: n.Secrets, FileURL: n.store.URL,
 		Clock: n.o.Clock, ContractYAML: gen.Contract, ContractJSON: contractJSON, Ready: n.ready,
 	})
-	pages, err := newPages(gen.Web)
+	pages, err := newPages(gen.Web, n.store.URL(""))
 	if err != nil {
 		return err
 	}

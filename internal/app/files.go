@@ -3,10 +3,11 @@ package app
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
-	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
@@ -45,16 +46,28 @@ func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // pages serves the built dashboard out of the binary.
 type pages struct {
-	root fs.FS
+	root   fs.FS
+	policy string
 }
 
-// The pages come with all they need; nothing else may run or load in them.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+// The pages come with all they need; nothing else may run or load in them but images from where files are served.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:%s; connect-src 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
-func newPages(embedded fs.FS) (http.Handler, error) {
+// pageTypes are stated here because the machine's own table of types may lack or change them.
+var pageTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2", ".json": "application/json",
+}
+
+// newPages serves the pages under web; filesURL is where the images they show come from.
+func newPages(embedded fs.FS, filesURL string) (http.Handler, error) {
+	origin := ""
+	if u, err := url.Parse(filesURL); err == nil && u.Host != "" {
+		origin = " " + u.Scheme + "://" + u.Host
+	}
 	root, err := fs.Sub(embedded, "web")
-	return pages{root}, fault.Wrap(err, "open the built pages")
+	return pages{root: root, policy: fmt.Sprintf(pagePolicy, origin)}, fault.Wrap(err, "open the built pages")
 }
 
 func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -68,8 +81,8 @@ func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
-	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Content-Type", pageTypes[path.Ext(name)])
+	h.Set("Content-Security-Policy", p.policy)
 	h.Set("Cache-Control", "no-cache")
 	if strings.HasPrefix(name, "assets/") {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable") // their names change with their content

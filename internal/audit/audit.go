@@ -9,6 +9,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/eggapi/eggapi/gen/db"
@@ -52,10 +53,10 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-// clip keeps a stranger's header from filling the log.
-func clip(s string, max int) string {
-	if len(s) <= max {
-		return s
+// clip keeps a stranger's header from filling the log, and from being cut inside a character.
+func clip(s string, maxBytes int) string {
+	if len(s) > maxBytes {
+		s = s[:maxBytes]
 	}
-	return s[:max]
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }

@@ -49,11 +49,18 @@ func (a *Advancer) Work(ctx context.Context, job *river.Job[AdvanceArgs]) error 
 	defer cancel(nil)
 	ctx, stop := context.WithDeadline(ctx, t.DeadlineAt)
 	defer stop()
-	go w.keepLease(ctx, cancel)
-	defer w.release(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		w.keepLease(ctx, cancel)
+	}()
 	wait, err := w.run(ctx, t)
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	cancel(nil)
+	<-kept // or a renewal under way would outlast the release
+	defer w.release(ctx)
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case late:
 		return d.end(context.WithoutCancel(ctx), t.ID, provider.TimeoutFailure)
 	case err != nil:
 		return err

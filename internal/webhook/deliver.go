@@ -74,7 +74,7 @@ func (d *Deliverer) NextRetry(job *river.Job[DeliverArgs]) time.Time {
 	return now.Add(ownDelay(job.Attempt))
 }
 
-// Work makes one try. An event that has ended, or whose next try is not due, is left alone.
+// Work makes one try. An event that has ended, that another job was given to, or whose next try is not due, is left alone.
 func (d *Deliverer) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	e, err := pg.Q.WebhookEventGetAnyOwner(ctx, d.pool, job.Args.EventID)
 	if pg.NoRows(err) {
@@ -83,7 +83,8 @@ func (d *Deliverer) Work(ctx context.Context, job *river.Job[DeliverArgs]) error
 	if err != nil {
 		return fault.Wrap(err, "read a webhook event")
 	}
-	if e.Status != statusPending {
+	// Sweep gives an event to a new job when the old one's worker has died, and River may revive the old one.
+	if e.Status != statusPending || e.JobID != job.ID {
 		return nil
 	}
 	// A worker died between noting a failed try and telling River, which then runs the job too early.

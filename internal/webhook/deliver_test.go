@@ -49,7 +49,7 @@ func TestWork_JobOfAnEndedEventDoesNothing(t *testing.T) {
 	r := receive(t, status(http.StatusOK))
 	eventID := b.enqueue(t, b.event(t, alice, r.url))
 	for range 3 {
-		must(t, b.deliverer.Work(t.Context(), jobOf(eventID)))
+		must(t, b.deliverer.Work(t.Context(), b.again(t, eventID)))
 	}
 	wantText(t, "the state", b.state(t, eventID), "delivered 1")
 	if n := len(r.requests()); n != 1 {
@@ -57,10 +57,24 @@ func TestWork_JobOfAnEndedEventDoesNothing(t *testing.T) {
 	}
 }
 
+func TestWork_JobThatWasReplacedDoesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := receive(t, status(http.StatusOK))
+	eventID := b.enqueue(t, b.event(t, alice, r.url))
+	replaced := b.again(t, eventID)
+	b.exec(t, `update webhook_events set job_id = job_id + 1`)
+	must(t, b.deliverer.Work(t.Context(), replaced))
+	wantText(t, "the state", b.state(t, eventID), "pending 0")
+	if n := len(r.requests()); n != 0 {
+		t.Errorf("%d requests, want none", n)
+	}
+}
+
 func TestWork_JobWithoutAnEventIsCancelled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	err := b.deliverer.Work(t.Context(), jobOf("evt_none"))
+	err := b.deliverer.Work(t.Context(), jobOf(1, "evt_none"))
 	if cancelled := (*river.JobCancelError)(nil); !errors.As(err, &cancelled) {
 		t.Errorf("gave %v", err)
 	}
@@ -219,7 +233,7 @@ func TestWork_CrashAfterTheCommitDoesNotTryEarly(t *testing.T) {
 	eventID := b.enqueue(t, b.event(t, alice, r.url))
 	b.work(t, eventID)
 	b.clock.add(2 * time.Second)
-	snoozed := b.deliverer.Work(t.Context(), jobOf(eventID))
+	snoozed := b.deliverer.Work(t.Context(), b.again(t, eventID))
 	if s := (*river.JobSnoozeError)(nil); !errors.As(snoozed, &s) || s.Duration != 3*time.Second {
 		t.Errorf("gave %v, want a snooze of 3 s", snoozed)
 	}
@@ -238,7 +252,7 @@ func TestWork_StoppingProcessBurnsNoTry(t *testing.T) {
 			cancel()
 			return fetch.PostResponse{}, ctx.Err()
 		})})
-	if err := b.deliverer.Work(ctx, jobOf(eventID)); !errors.Is(err, context.Canceled) {
+	if err := b.deliverer.Work(ctx, b.again(t, eventID)); !errors.Is(err, context.Canceled) {
 		t.Errorf("gave %v", err)
 	}
 	wantText(t, "the state", b.state(t, eventID), "pending 0")
@@ -254,7 +268,7 @@ func TestWork_AnswerToAStoppingProcessIsNoted(t *testing.T) {
 			cancel()
 			return fetch.PostResponse{Status: 200}, nil
 		})})
-	must(t, b.deliverer.Work(ctx, jobOf(eventID)))
+	must(t, b.deliverer.Work(ctx, b.again(t, eventID)))
 	wantText(t, "the state", b.state(t, eventID), "delivered 1")
 }
 
@@ -268,15 +282,21 @@ func TestWork_LateAnswerOfASecondJobChangesNothing(t *testing.T) {
 			b.exec(t, `update webhook_events set status = 'delivered', attempts = 1, ended_at = now() where id = $1`, eventID)
 			return fetch.PostResponse{Status: 500}, nil
 		})})
-	must(t, b.deliverer.Work(t.Context(), jobOf(eventID)))
+	must(t, b.deliverer.Work(t.Context(), b.again(t, eventID)))
 	wantText(t, "the state", b.state(t, eventID), "delivered 1")
 	if n := one[int](t, b.pool, `select count(*) from webhook_deliveries`); n != 0 {
 		t.Errorf("%d tries logged", n)
 	}
 }
 
-func jobOf(eventID string) *river.Job[webhook.DeliverArgs] {
+// again gives an event's job as River hands it to a worker.
+func (b *bundle) again(t *testing.T, eventID string) *river.Job[webhook.DeliverArgs] {
+	t.Helper()
+	return jobOf(one[int64](t, b.pool, `select job_id from webhook_events where id = $1`, eventID), eventID)
+}
+
+func jobOf(jobID int64, eventID string) *river.Job[webhook.DeliverArgs] {
 	return &river.Job[webhook.DeliverArgs]{
-		JobRow: &rivertype.JobRow{Attempt: 1, MaxAttempts: 10}, Args: webhook.DeliverArgs{EventID: eventID},
+		JobRow: &rivertype.JobRow{ID: jobID, Attempt: 1, MaxAttempts: 10}, Args: webhook.DeliverArgs{EventID: eventID},
 	}
 }

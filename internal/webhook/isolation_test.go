@@ -89,7 +89,7 @@ func TestWork_OpenBreakerSnoozesAndBurnsNoTry(t *testing.T) {
 		t.Errorf("%d calls, then attempt %d in %v", calls, job.Attempt, wait)
 	}
 	b.clock.set(job.ScheduledAt)
-	if err := b.deliverer.Work(t.Context(), jobOf(eventID)); err == nil || errors.As(err, new(*river.JobSnoozeError)) {
+	if err := b.deliverer.Work(t.Context(), b.again(t, eventID)); err == nil || errors.As(err, new(*river.JobSnoozeError)) {
 		t.Errorf("after the minute: %v", err)
 	}
 	wantText(t, "the state after the minute", b.state(t, eventID), "pending 1")

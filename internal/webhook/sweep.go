@@ -15,11 +15,11 @@ import (
 
 const (
 	sweepLimit = 500
-	sweepAfter = time.Minute
+	sweepAfter = time.Minute // more than jobTimeout and recordTimeout together
 )
 
-// Sweep gives a new job to pending events whose try is overdue by a minute and whose job is gone, discarded or
-// finished: at most 500 in a call. Any number of processes may call it at once.
+// Sweep gives a new job to pending events whose try is overdue by a minute and whose job is gone, discarded, finished
+// or has been running for a minute: at most 500 in a call. Any number of processes may call it at once.
 func (d *Deliverer) Sweep(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	var found int
 	err := pg.InTx(ctx, d.pool, func(tx pgx.Tx) error {

@@ -13,6 +13,7 @@ func TestSweep_GivesANewJobToAnEventThatLostIts(t *testing.T) {
 		"gone":      `delete from river_job where id = $1`,
 		"discarded": `update river_job set state = 'discarded', finalized_at = now() where id = $1`,
 		"cancelled": `update river_job set state = 'cancelled', finalized_at = now() where id = $1`,
+		"dead":      `update river_job set state = 'running', attempted_at = '2026-11-23 12:00Z' where id = $1`,
 		"completed": `update river_job set state = 'completed', finalized_at = now() where id = $1`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,6 +55,9 @@ func TestSweep_LeavesWaitingAndEndedEventsAlone(t *testing.T) {
 	b.work(t, retried)
 	b.exec(t, `delete from river_job where id = $1`, b.job(t, retried).ID)
 	b.exec(t, `update webhook_events set next_attempt_at = $2 where id = $1`, retried, b.clock.now().Add(2*time.Hour))
+	working := b.enqueue(t, b.event(t, alice, r.url))
+	b.exec(t, `update river_job set state = 'running', attempted_at = $2 where id = $1`, b.job(t, working).ID,
+		b.clock.now().Add(time.Hour-59*time.Second))
 	b.clock.add(time.Hour)
 	before := one[int](t, b.pool, `select count(*) from river_job`)
 	must(t, b.deliverer.Sweep(t.Context(), b.client))

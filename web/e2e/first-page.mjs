@@ -202,7 +202,7 @@ async function main() {
     await visit(browser, dev);
     return 0;
   } catch (error) {
-    console.error(`FAIL  ${error.message}`);
+    console.error(`FAIL  ${error.message.replace(/\s+/g, " ")}`);
     return 1;
   } finally {
     await browser?.close();
