@@ -49,19 +49,33 @@ func TestPlan_GoesOnFromWhatIsStored(t *testing.T) {
 		running int
 		failure provider.Class
 	}{
-		{"nothing done: a call per image where the route makes one at a time", planOf(2, both, nil),
-			[]call{{routeA, []int32{0}, 0}, {routeA, []int32{1}, 0}}, 0, ""},
-		{"nothing done: one call where the route makes several", planOf(3, []provider.Route{routeB}, nil),
-			[]call{{routeB, []int32{0, 1, 2}, 0}}, 0, ""},
-		{"made images are not made again", planOf(2, both, []db.Attempt{attempt("a", "succeeded", "", 0)}, 0),
-			[]call{{routeA, []int32{1}, 0}}, 0, ""},
-		{"failed images go to the next route together", planOf(3, both, []db.Attempt{
-			attempt("a", "failed", provider.RouteAuth, 0), attempt("a", "failed", provider.RouteAuth, 1), attempt("a", "succeeded", "", 2)}, 2),
-			[]call{{routeB, []int32{0, 1}, 1}}, 0, ""},
+		{
+			"nothing done: a call per image where the route makes one at a time", planOf(2, both, nil),
+			[]call{{routeA, []int32{0}, 0}, {routeA, []int32{1}, 0}},
+			0, "",
+		},
+		{
+			"nothing done: one call where the route makes several", planOf(3, []provider.Route{routeB}, nil),
+			[]call{{routeB, []int32{0, 1, 2}, 0}},
+			0, "",
+		},
+		{
+			"made images are not made again", planOf(2, both, []db.Attempt{attempt("a", "succeeded", "", 0)}, 0),
+			[]call{{routeA, []int32{1}, 0}},
+			0, "",
+		},
+		{
+			"failed images go to the next route together", planOf(3, both, []db.Attempt{
+				attempt("a", "failed", provider.RouteAuth, 0), attempt("a", "failed", provider.RouteAuth, 1), attempt("a", "succeeded", "", 2),
+			}, 2),
+			[]call{{routeB, []int32{0, 1}, 1}},
+			0, "",
+		},
 		{"what runs is waited for", planOf(2, both, []db.Attempt{attempt("b", "running", "", 0, 1)}), nil, 1, ""},
 		{"fewer than asked for is the end of it", planOf(3, both, []db.Attempt{attempt("b", "succeeded", "", 0, 1, 2)}, 0, 1), nil, 0, provider.NoImage},
 		{"a block of one image lets the others stand", planOf(2, both, []db.Attempt{
-			attempt("a", "succeeded", "", 0), attempt("a", "failed", provider.UserContent, 1)}, 0), nil, 0, provider.UserContent},
+			attempt("a", "succeeded", "", 0), attempt("a", "failed", provider.UserContent, 1),
+		}, 0), nil, 0, provider.UserContent},
 		{"what could not be stored is not made again", planOf(1, both, []db.Attempt{attempt("a", "failed", classStorage, 0)}), nil, 0, classStorage},
 		{"all made", planOf(1, both, []db.Attempt{attempt("a", "succeeded", "", 0)}, 0), nil, 0, ""},
 		{"no route at all", planOf(1, nil, nil), nil, 0, provider.Fallback},

@@ -1,0 +1,190 @@
+package sql_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/dbtest"
+	"github.com/eggapi/eggapi/internal/pg"
+)
+
+// explainer runs EXPLAIN in place of a query and keeps the plan.
+type explainer struct {
+	tx   pgx.Tx
+	plan string
+}
+
+func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, e.explain(ctx, sql, args)
+}
+
+func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := e.explain(ctx, sql, args); err != nil {
+		return nil, err
+	}
+	return e.tx.Query(ctx, "select 1 where false")
+}
+
+func (e *explainer) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := e.explain(ctx, sql, args); err != nil {
+		return failedRow{err}
+	}
+	return e.tx.QueryRow(ctx, "select 1 where false")
+}
+
+func (e *explainer) explain(ctx context.Context, sql string, args []any) error {
+	// The mode that plans for the very arguments given, as pg.Replanned does.
+	rows, err := e.tx.Query(ctx, "explain "+sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		return err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	e.plan = strings.Join(lines, "\n")
+	return err
+}
+
+type failedRow struct{ err error }
+
+func (f failedRow) Scan(...any) error { return f.err }
+
+// With sequential scans priced out of reach, a plan that still has one, or sorts a list, lacks an index.
+func TestIndexes_ServeEveryListLookupAndSweep(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.New(t)
+	named := map[string]string{
+		"tasks of a user": "tasks_list_idx", "tasks by status": "tasks_list_status_idx", "tasks by model": "tasks_list_model_idx",
+		"tasks by type": "tasks_list_type_idx", "usage of a user": "usage_records_list_idx", "usage by model": "usage_records_model_idx",
+		"keys of a user": "api_keys_user_id_idx", "ledger of a user": "ledger_entries_user_id_idx", "late tasks": "tasks_open_idx",
+		"lost tasks": "tasks_open_idx",
+	}
+	for name, query := range queries() {
+		t.Run(name, func(t *testing.T) {
+			err := pg.InSnapshot(t.Context(), pool, func(tx pg.Tx) error {
+				if _, err := tx.Exec(t.Context(), "set local enable_seqscan = off; set local enable_bitmapscan = off"); err != nil {
+					return err
+				}
+				e := &explainer{tx: tx}
+				if err := query(t.Context(), e); err != nil && !pg.NoRows(err) {
+					return err
+				}
+				list := named[name] != "" && !strings.HasPrefix(name, "lost")
+				if strings.Contains(e.plan, "Seq Scan") || !strings.Contains(e.plan, named[name]) || list && strings.Contains(e.plan, "Sort") {
+					t.Errorf("its own index does not serve this:\n%s", e.plan)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// queries are those that must stay fast however many rows there are.
+func queries() map[string]func(ctx context.Context, e db.DBTX) error {
+	status, model, kind, at := "failed", "nanobanana", "image_edit", time.Now()
+	return map[string]func(ctx context.Context, e db.DBTX) error{
+		"tasks of a user": func(ctx context.Context, e db.DBTX) error {
+			return taskList(ctx, e, db.TaskListParams{})
+		},
+		"tasks by status": func(ctx context.Context, e db.DBTX) error {
+			return taskList(ctx, e, db.TaskListParams{Status: &status})
+		},
+		"tasks by model": func(ctx context.Context, e db.DBTX) error {
+			return taskList(ctx, e, db.TaskListParams{Model: &model})
+		},
+		"tasks by type": func(ctx context.Context, e db.DBTX) error {
+			return taskList(ctx, e, db.TaskListParams{Type: &kind})
+		},
+		"tasks between two times": func(ctx context.Context, e db.DBTX) error {
+			return taskList(ctx, e, db.TaskListParams{CreatedAfter: &at, CreatedBefore: &at})
+		},
+		"task by id": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.TaskGet(ctx, e, db.TaskGetParams{ID: "x", UserID: "u", Environment: "live"})
+			return err
+		},
+		"usage of a user": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.UsageList(ctx, e, db.UsageListParams{UserID: "u", Environment: "live", RowLimit: 20})
+			return err
+		},
+		"usage by model": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.UsageList(ctx, e, db.UsageListParams{UserID: "u", Environment: "live", Model: &model, RowLimit: 20})
+			return err
+		},
+		"keys of a user": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.APIKeyList(ctx, e, db.APIKeyListParams{UserID: "u", RowLimit: 20})
+			return err
+		},
+		"key by digest": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.APIKeyByDigestAnyOwner(ctx, e, []byte("x"))
+			return err
+		},
+		"ledger of a user": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.LedgerEntryList(ctx, e, db.LedgerEntryListParams{UserID: "u", RowLimit: 20})
+			return err
+		},
+		"session by token": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.SessionByTokenAnyOwner(ctx, e, "x")
+			return err
+		},
+		"late tasks": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.TaskSweepLateAnyOwner(ctx, e, 10)
+			return err
+		},
+		"lost tasks": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.TaskSweepLostAnyOwner(ctx, e, 10)
+			return err
+		},
+		"attempts of a task": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.AttemptList(ctx, e, "x")
+			return err
+		},
+	}
+}
+
+func taskList(ctx context.Context, e db.DBTX, p db.TaskListParams) error {
+	p.UserID, p.Environment, p.RowLimit = "u", "live", 20
+	_, err := pg.Q.TaskList(ctx, e, p)
+	return err
+}
+
+// The tables are Better Auth's own: a column more would have to be nullable, a column less would break it.
+func TestBetterAuth_TablesHaveItsColumns(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.New(t)
+	rows, err := pool.Query(t.Context(), `select table_name || '.' || column_name || ' ' || data_type || case is_nullable when 'NO' then '!' else '' end
+		from information_schema.columns where table_name in ('user', 'session', 'account', 'verification') order by table_name, ordinal_position`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Fields(strings.NewReplacer("timestamp with time zone", "timestamptz", " ", "~").Replace(strings.Join(got, "\n")))
+	for _, column := range []string{
+		"user.id~text!", "user.name~text!", "user.email~text!", "user.emailVerified~boolean!", "user.image~text", "user.createdAt~timestamptz!",
+		"session.expiresAt~timestamptz!", "session.token~text!", "session.updatedAt~timestamptz!", "session.ipAddress~text", "session.userId~text!",
+		"account.accountId~text!", "account.providerId~text!", "account.userId~text!", "account.password~text", "account.updatedAt~timestamptz!",
+		"verification.identifier~text!", "verification.value~text!", "verification.expiresAt~timestamptz!",
+	} {
+		if !contains(want, column) {
+			t.Errorf("column %s is missing among %v", column, want)
+		}
+	}
+}
+
+func contains(all []string, one string) bool {
+	for _, s := range all {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
