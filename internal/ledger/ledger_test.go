@@ -118,10 +118,13 @@ func TestHold_RefusesWhatIsNotCoveredAndLeavesNothing(t *testing.T) {
 func TestSettle_SecondTimeFailsAndChargesNothing(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
-	topUp(t, pool, 100, "in")
+	topUp(t, pool, 200, "in")
 	newTask(t, pool, "gen_1")
 	hold(t, pool, "gen_1", 80)
-	for i, charge := range []int64{30, 30, 0} {
+	// Another hold, which a second release of the first would eat into unnoticed.
+	newTask(t, pool, "gen_2")
+	hold(t, pool, "gen_2", 80)
+	for i, charge := range []int64{30, 0, 30} {
 		err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
 			return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: "gen_1", UserID: user, ChargeMicros: charge, Now: now})
 		})
@@ -129,8 +132,8 @@ func TestSettle_SecondTimeFailsAndChargesNothing(t *testing.T) {
 			t.Errorf("settlement %d gave %v", i, err)
 		}
 	}
-	if got, held := balance(t, pool); got != 70 || held != 0 {
-		t.Errorf("balance %d, held %d; want 70 and 0", got, held)
+	if got, held := balance(t, pool); got != 170 || held != 80 {
+		t.Errorf("balance %d, held %d; want 170 and 80", got, held)
 	}
 }
 
@@ -246,6 +249,27 @@ func TestLedger_AgreesWithAModel(t *testing.T) {
 	for _, v := range found {
 		if !strings.Contains(v.Invariant, "task") { // the tasks of this test do not end
 			t.Errorf("broken: %v", v)
+		}
+	}
+}
+
+// The schema itself is the last wall: whatever the code does, a task is charged and recorded once.
+func TestSchema_RefusesASecondChargeHoldAndUsageOfATask(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	newTask(t, pool, "gen_1")
+	for constraint, statement := range map[string]string{
+		db.LedgerEntriesTaskOnceKey: `insert into ledger_entries (transaction_id, ledger_account, user_id, kind, amount_micros, task_id)
+			select 'txn_' || n, account, case when account = 'revenue' then null else 'usr_1' end, 'settle', amount, 'gen_1'
+			from generate_series(1, 2) n, (values ('user:usr_1', -5), ('revenue', 5)) v (account, amount)`,
+		db.HoldsPkey: `insert into holds (task_id, user_id, amount_micros) select 'gen_1', 'usr_1', 5 from generate_series(1, 2)`,
+		db.UsageRecordsTaskIDKey: `insert into usage_records (id, user_id, environment, task_id, model, type, units, cost_micros)
+			select 'use_' || n, 'usr_1', 'live', 'gen_1', 'nanobanana', 'image_generate', 1, 5 from generate_series(1, 2) n`,
+		db.AccountsAvailableCheck: `update accounts set balance_micros = 4, held_micros = 5`,
+	} {
+		if _, err := pool.Exec(t.Context(), statement); !pg.Violates(err, constraint) {
+			t.Errorf("%s let this pass: %v", constraint, err)
 		}
 	}
 }

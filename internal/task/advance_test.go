@@ -188,3 +188,18 @@ func TestSweep_VanishedJobIsQueuedAgain(t *testing.T) {
 	}
 	alive.CheckBooks(t)
 }
+
+func TestAdvance_LeaseKeepsOtherWorkersAway(t *testing.T) {
+	t.Parallel()
+	idle := apitest.New(t, apitest.Options{NoWork: true})
+	a := idle.NewAccount(t)
+	task := idle.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"})
+	exec(t, idle, "update tasks set status = 'processing', started_at = now(), lease_owner = 'other/1', lease_until = now() + interval '1 hour' where id = $1", task.ID)
+	alive := apitest.New(t, apitest.Options{DatabaseURL: idle.DatabaseURL})
+	apitest.Eventually(t, "a worker has run the job", func() bool {
+		return count(t, alive, "select count(*) from river_job where kind = 'task.advance' and state = 'completed'") == 1
+	})
+	if got := providersOf(t, alive, task.ID); len(got) != 0 {
+		t.Errorf("another worker's task was worked on: %v", got)
+	}
+}

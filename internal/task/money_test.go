@@ -201,3 +201,43 @@ func raceOnce(ctx context.Context, t *testing.T, s *apitest.Server, taskID, atte
 		t.Errorf("racer %d: %v", i, err)
 	}
 }
+
+// Each table that ending a task writes to is made to refuse in turn.
+func TestMoney_SettleIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.Options{NoWork: true})
+	a := s.NewAccount(t)
+	hook := s.URL + "/hook"
+	task := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox", WebhookURL: &hook})
+	exec(t, s, "update tasks set status = 'processing', started_at = now() where id = $1", task.ID)
+	exec(t, s, "insert into attempts (id, task_id, route_id, provider, upstream_model, images, lease_owner) values ('att_0', $1, 'r', 'p', 'm', '{0}', 'w')", task.ID)
+	exec(t, s, "insert into outputs (task_id, user_id, image, attempt_id, path, mime, size_bytes, width, height) values ($1, $2, 0, 'att_0', 'images/x/0.png', 'image/png', 1, 1, 1)", task.ID, a.UserID)
+	exec(t, s, `create function refuse_write() returns trigger language plpgsql as $$ begin raise exception 'planted'; end $$`)
+	untouched := func(broken string) {
+		t.Helper()
+		for what, query := range map[string]string{
+			"open task":    "select count(*) from tasks where status = 'processing'",
+			"open hold":    "select count(*) from holds where state = 'held'",
+			"held account": "select count(*) from accounts where held_micros > 0",
+		} {
+			if n := count(t, s, query); n != 1 {
+				t.Errorf("with %s broken: %d rows of %s, want 1", broken, n, what)
+			}
+		}
+		if n := count(t, s, "select (select count(*) from usage_records) + (select count(*) from webhook_events) + (select count(*) from ledger_entries where kind = 'settle')"); n != 0 {
+			t.Errorf("with %s broken: %d rows were left", broken, n)
+		}
+	}
+	for _, broken := range []string{"tasks", "usage_records", "webhook_events", "holds", "ledger_entries", "accounts"} {
+		exec(t, s, fmt.Sprintf("create trigger planted before insert or update on %s for each row execute function refuse_write()", broken))
+		if err := s.Node.Tasks.End(t.Context(), task.ID); err == nil {
+			t.Errorf("with %s broken the task ended", broken)
+		}
+		exec(t, s, "drop trigger planted on "+broken)
+		untouched(broken)
+	}
+	if err := s.Node.Tasks.End(t.Context(), task.ID); err != nil {
+		t.Fatalf("end: %v", err)
+	}
+	s.CheckBooks(t)
+}
