@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestHashQueue_TwoAtOnceTwentyWaitingAndNoMore(t *testing.T) {
 	for range 20 {
 		go func() { leave, err := q.enter(ctx); results <- result{leave, err} }()
 	}
-	for start := time.Now(); q.waiting.Load() != 20; {
+	for start := time.Now(); q.waiting.Load() != 20; runtime.Gosched() {
 		if time.Since(start) > 5*time.Second {
 			t.Fatalf("%d wait", q.waiting.Load())
 		}
@@ -71,15 +72,15 @@ func TestNormalEmail_TakesAndRefusesWhatBetterAuthDoes(t *testing.T) {
 		"Ada@Example.TEST": "ada@example.test", "a@b.co": "a@b.co", "a.b'c+d-e_f@x-y.z1.org": "a.b'c+d-e_f@x-y.z1.org",
 		"1@1.aa": "1@1.aa", "a@b-.co": "a@b-.co",
 	} {
-		if got, err := normalEmail(email); err != nil || got != want {
-			t.Errorf("%s: got %s, %v", email, got, err)
+		if got, ok := normalEmail(email); !ok || got != want {
+			t.Errorf("%s: got %s, %v", email, got, ok)
 		}
 	}
 	for _, email := range []string{
 		"", "@", "a", "a@", "@b.co", "a@b", "a@b.c", "a@b.c1", "a@-b.co", "a@b..co", "a@.co", "a@b.co.", ".a@b.co", "a.@b.co",
 		"a..b@c.co", "a'@b.co", "a@b@c.co", "a b@c.co", " a@b.co", "a@b.co\n", "ä@b.co", "a@bücher.co", "a@[127.0.0.1]", `"a"@b.co`, "a@b.co\x00",
 	} {
-		if got, err := normalEmail(email); !errors.Is(err, problemEmail) {
+		if got, ok := normalEmail(email); ok {
 			t.Errorf("%q became %q", email, got)
 		}
 	}

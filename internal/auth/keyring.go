@@ -113,10 +113,8 @@ func (k *Keyring) find(ctx context.Context, digest [32]byte) (record, error) {
 	case <-ctx.Done():
 		return record{}, ctx.Err()
 	case res := <-loaded:
-		if res.Err != nil {
-			return record{}, res.Err
-		}
-		return res.Val.(record), nil
+		r, _ := res.Val.(record)
+		return r, res.Err
 	}
 }
 

@@ -21,6 +21,7 @@ var (
 	problemCredentials   = &Problem{401, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password"}
 	problemUserExists    = &Problem{422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", "User already exists. Use another email."}
 	problemEmail         = &Problem{400, "INVALID_EMAIL", "Invalid email"}
+	problemEmailSchema   = &Problem{400, "VALIDATION_ERROR", "[body.email] Invalid email address"}
 	problemPasswordShort = &Problem{400, "PASSWORD_TOO_SHORT", "Password too short"}
 	problemPasswordLong  = &Problem{400, "PASSWORD_TOO_LONG", "Password too long"}
 	problemBanned        = &Problem{403, "BANNED_USER", "You have been banned from this application. Please contact support if you believe this is an error."}
@@ -30,14 +31,14 @@ var (
 // second. With more its client reads another time.
 func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// normalEmail gives an address in lower case, and refuses what Better Auth's validator (zod's e-mail
-// pattern) refuses.
-func normalEmail(email string) (string, error) {
+// normalEmail gives an address in lower case, and is false for what Better Auth's validator (zod's
+// e-mail pattern) refuses.
+func normalEmail(email string) (string, bool) {
 	local, domain, ok := strings.Cut(email, "@")
 	if !ok || !validLocalPart(local) || !validDomain(domain) {
-		return "", problemEmail
+		return "", false
 	}
-	return strings.ToLower(email), nil
+	return strings.ToLower(email), true
 }
 
 func validLocalPart(s string) bool {

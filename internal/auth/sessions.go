@@ -25,7 +25,7 @@ const (
 	tokenChars           = 32
 	minSecretBytes       = 32
 	// Better Auth signs with it when nothing is configured, so everybody knows it.
-	publicDefaultSecret = "better-auth-secret-12345678901234567890"
+	publicDefaultSecret = "better-auth-secret-12345678901234567890" //nolint:gosec // It is refused, not used.
 )
 
 var errSessionInvalid = fault.New(fault.Unauthorized, "Your session is invalid or has expired; sign in again")

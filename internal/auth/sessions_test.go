@@ -37,8 +37,8 @@ func TestNewSessions_RefusesASecretThatProtectsNothing(t *testing.T) {
 
 func TestSessions_NameCookiesAsBetterAuthDoes(t *testing.T) {
 	for _, tt := range []struct {
-		config               auth.SessionConfig
-		session, dontRemeber string
+		config                auth.SessionConfig
+		session, dontRemember string
 	}{
 		{auth.SessionConfig{}, "better-auth.session_token", "better-auth.dont_remember"},
 		{auth.SessionConfig{Secure: true}, "__Secure-better-auth.session_token", "__Secure-better-auth.dont_remember"},
@@ -49,7 +49,7 @@ func TestSessions_NameCookiesAsBetterAuthDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.CookieName() != tt.session || s.DontRememberName() != tt.dontRemeber {
+		if s.CookieName() != tt.session || s.DontRememberName() != tt.dontRemember {
 			t.Errorf("got %s and %s", s.CookieName(), s.DontRememberName())
 		}
 	}

@@ -41,9 +41,9 @@ type SignedIn struct {
 // Problem for an address that is malformed or taken and for a password of the wrong length, and with
 // RateLimited when too many passwords wait to be hashed.
 func (s *Sessions) SignUp(ctx context.Context, in SignUp) (SignedIn, error) {
-	email, err := normalEmail(in.Email)
-	if err != nil {
-		return SignedIn{}, err
+	email, ok := normalEmail(in.Email)
+	if !ok {
+		return SignedIn{}, problemEmailSchema
 	}
 	if err := checkPassword(in.Password); err != nil {
 		return SignedIn{}, err
@@ -89,9 +89,9 @@ func insertUser(ctx context.Context, tx pgx.Tx, now time.Time, in SignUp, hash s
 // password over 128 UTF-16 code units, a wrong address or password (which of the two cannot be told,
 // not by the time it takes either) or a banned user, and with RateLimited as SignUp does.
 func (s *Sessions) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
-	email, err := normalEmail(in.Email)
-	if err != nil {
-		return SignedIn{}, err
+	email, ok := normalEmail(in.Email)
+	if !ok {
+		return SignedIn{}, problemEmail
 	}
 	if utf16Units(in.Password) > maxPasswordUnits {
 		return SignedIn{}, problemPasswordLong

@@ -20,13 +20,14 @@ var tokenShape = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
 
 func TestSignUp_OpensASessionAsBetterAuthDoes(t *testing.T) {
 	h := newHouse(t)
+	h.clock.Add(987 * time.Microsecond) // which JavaScript cannot count
 	ctx, cookies := withCookies(t)
 	caller := auth.Caller{IPAddress: "192.0.2.7", UserAgent: "curl/7.88.1\xff"}
 	in, err := h.SignUp(ctx, auth.SignUp{Name: "Ada", Email: "Ada@Example.test", Password: "correct horse 1", Caller: caller})
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := h.clock.Now()
+	now := h.clock.Now().Truncate(time.Millisecond)
 	wantUser := db.User{ID: in.User.ID, Name: "Ada", Email: "ada@example.test", CreatedAt: now, UpdatedAt: now}
 	if diff := cmp.Diff(wantUser, in.User); diff != "" || !strings.HasPrefix(in.User.ID, "usr_") || !tokenShape.MatchString(in.Token) {
 		t.Error(diff, in)
@@ -87,7 +88,7 @@ func TestSignUp_AnAddressIsTakenOnceInAnyCase(t *testing.T) {
 func TestSignUp_RefusesAsBetterAuthDoes(t *testing.T) {
 	h := newHouse(t)
 	for _, tt := range []struct{ email, password, code, message string }{
-		{"ada", "correct horse 1", "INVALID_EMAIL", "Invalid email"},
+		{"ada", "correct horse 1", "VALIDATION_ERROR", "[body.email] Invalid email address"},
 		{"ada@example.test", "", "PASSWORD_TOO_SHORT", "Password too short"},
 		{"ada@example.test", "1234567", "PASSWORD_TOO_SHORT", "Password too short"},
 		{"ada@example.test", "😀😀😀", "PASSWORD_TOO_SHORT", "Password too short"},
@@ -182,7 +183,11 @@ func TestSignIn_ABannedUserIsToldSoOnlyWithTheRightPassword(t *testing.T) {
 	if current, cookies := h.get(t, auth.Caller{SessionCookie: cookie}); current != nil || len(cookies) != 0 {
 		t.Error("a banned user has a session")
 	}
-	exec(t, h.pool, `update "user" set "banExpires" = $1`, h.clock.Now().Add(-time.Millisecond))
+	exec(t, h.pool, `update "user" set "banExpires" = $1`, h.clock.Now())
+	if err := signIn("correct horse 1"); err == nil {
+		t.Error("a ban ended too early")
+	}
+	h.clock.Add(time.Millisecond)
 	if err := signIn("correct horse 1"); err != nil {
 		t.Errorf("a ban that is over: %v", err)
 	}
