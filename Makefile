@@ -72,28 +72,30 @@ verify-modules:
 	@$(STEP) "go.mod is tidy" go mod tidy -diff
 	@$(STEP) "tools/go.mod is tidy" go -C tools mod tidy -diff
 verify-vet:
-	@$(STEP) "go vet" go vet -tags system ./...
+	@$(STEP) "go vet" go vet -tags=system ./...
 verify-laws:
 	@$(STEP) "laws of the house" go -C tools run ./check -root ..
 verify-tools:
 	@$(STEP) "tests of the tools" go -C tools test -count=1 ./...
 
-.PHONY: test
-test: node-web ## every Go test and the unit tests of the pages
+.PHONY: test test-go test-pages
+test: test-go test-pages ## every Go test and the unit tests of the pages
+test-go:
 	@tools/gotest -shuffle=on -timeout 15m -p $(P) ./...
+test-pages: node-web
 	@if [ -e web/package.json ]; then $(STEP) "unit tests of the pages" npm --prefix web test; fi
 
 .PHONY: test-system
-test-system: node-web build ## tests that need system packages: the pages in Chromium, whole processes, short chaos
-	@tools/gotest -tags system -run 'System|Chaos' -short -count=1 -timeout 20m -p 1 $(ARGS) system
+test-system: node-web build ## tests that need system packages: whole processes, short chaos, the pages in Chromium
+	@tools/gotest -tags=system -run 'System|Chaos' -short -count=1 -timeout 20m -p 1 $(ARGS) SYSTEM
 
 .PHONY: chaos
 chaos: build ## kill processes and the database at random for a minute; nothing may be lost
-	@tools/gotest -tags system -run Chaos -count=1 -timeout 20m -v $(ARGS) system
+	@tools/gotest -tags=system -run Chaos -count=1 -timeout 20m -v $(ARGS) SYSTEM
 
 .PHONY: bench
 bench: build ## measure the full chain against a bare one and against pgbench
-	@go test -tags system -run TestBench -count=1 -timeout 40m -v $(ARGS) $$(tools/gotest packages)
+	@go test -tags=system -run TestBench -count=1 -timeout 40m -v $(ARGS) $$(tools/gotest packages)
 
 .PHONY: mutants
 mutants: ## break the code on purpose, one place at a time; the tests must notice each

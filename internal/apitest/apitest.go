@@ -13,7 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +43,7 @@ type Options struct {
 	WebhookSchedule []time.Duration  // nil = the documented one
 	Providers       provider.Registry
 	Config          func(*config.Config) // the last word on the settings
-	LogTo           io.Writer            // nil = nowhere, or standard error under -v
+	LogTo           io.Writer            // nil = the output of the test, warnings and errors only
 }
 
 // Server is a running service.
@@ -75,7 +75,7 @@ func New(t testing.TB, o Options) *Server {
 		o.Config(&cfg)
 	}
 	s.Node, err = app.New(t.Context(), app.Options{
-		Config: cfg, Logger: newLogger(o.LogTo), Registry: prometheus.NewRegistry(), Clock: o.Clock, Work: !o.NoWork,
+		Config: cfg, Logger: newLogger(t, o.LogTo), Registry: prometheus.NewRegistry(), Clock: o.Clock, Work: !o.NoWork,
 		WebhookSchedule: o.WebhookSchedule, Providers: o.Providers,
 	})
 	if err != nil {
@@ -106,14 +106,32 @@ func (s *Server) run(t testing.TB, l net.Listener) {
 	Eventually(t, "the key cache listens", func() bool { return s.Node.Keyring.Listening() })
 }
 
-func newLogger(w io.Writer) *slog.Logger {
-	if w == nil {
-		w = io.Discard
-		if testing.Verbose() {
-			w = os.Stderr
-		}
+// newLogger logs to w, or warnings and errors to the output of the test.
+func newLogger(t testing.TB, w io.Writer) *slog.Logger {
+	if w != nil {
+		return slog.New(slog.NewJSONHandler(w, nil))
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	o := &testOutput{w: t.Output()}
+	t.Cleanup(o.close)
+	return slog.New(slog.NewJSONHandler(o, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// testOutput drops what comes after the end of the test, which the testing package would panic on.
+type testOutput struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *testOutput) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(p)
+}
+
+func (o *testOutput) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.w = io.Discard
 }
 
 // Eventually waits at most 20 s for a condition.
