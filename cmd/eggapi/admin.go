@@ -10,7 +10,6 @@ import (
 
 	"github.com/eggapi/eggapi/internal/ledger"
 	"github.com/eggapi/eggapi/internal/money"
-	"github.com/eggapi/eggapi/internal/pg"
 )
 
 type adminCommand struct {
@@ -29,7 +28,7 @@ func (t topUp) Run(ctx context.Context, p *process) error {
 	if t.Micros == 0 {
 		return errors.New("the amount must not be 0")
 	}
-	pool, err := pg.Connect(ctx, p.config.DatabaseURL.Reveal(), pg.Options{MaxConns: 4})
+	pool, err := openDatabase(ctx, p.config, 0)
 	if err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func (t topUp) Run(ctx context.Context, p *process) error {
 type checkBooks struct{}
 
 func (checkBooks) Run(ctx context.Context, p *process) error {
-	pool, err := pg.Connect(ctx, p.config.DatabaseURL.Reveal(), pg.Options{MaxConns: 4, StatementTimeout: 10 * time.Minute})
+	pool, err := openDatabase(ctx, p.config, 10*time.Minute)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,8 +52,14 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.process.say("webhook    signature verified: %s", body)
+	var event struct {
+		TaskID string `json:"task_id"`
+	}
+	if json.Unmarshal(body, &event) != nil {
+		return
+	}
 	select {
-	case r.received <- req.Header.Get("webhook-id"):
+	case r.received <- event.TaskID:
 	default:
 	}
 }
@@ -70,6 +77,7 @@ func (p *process) demo(ctx context.Context, s seeded, r *receiver) error {
 	}
 	resolution := apiclient.GenerateRequestResolutionN1K
 	p.say("\nOne image with the test key, through the public API:")
+	asked := time.Now()
 	accepted, err := client.GenerateWithResponse(ctx, nil, apiclient.GenerateRequest{
 		Model: apiclient.GenerateRequestModelNanobanana, Prompt: "A lighthouse made of eggshell at dawn", Resolution: &resolution, WebhookURL: &r.url,
 	})
@@ -87,7 +95,7 @@ func (p *process) demo(ctx context.Context, s seeded, r *receiver) error {
 	if t.Output == nil {
 		return fmt.Errorf("the task ended as %s", t.Status)
 	}
-	p.say("%-10s in %s, cost %s\nimage      %s", t.Status, t.CompletedAt.Sub(t.CreatedAt), t.Cost, t.Output.URL)
+	p.say("%-10s in %.2f s, cost %s\nimage      %s", t.Status, time.Since(asked).Seconds(), t.Cost, t.Output.URL)
 	summary, err := client.SummarizeUsageWithResponse(ctx, nil)
 	if err != nil || summary.JSON200 == nil {
 		return errors.Join(errors.New("read the usage"), err)
@@ -95,11 +103,20 @@ func (p *process) demo(ctx context.Context, s seeded, r *receiver) error {
 	for _, u := range summary.JSON200.Data {
 		p.say("usage      %s: %d images in %d requests, %s (test usage is free)", u.Model, u.TotalUnits, u.RequestCount, u.TotalCost)
 	}
-	select {
-	case <-r.received:
-		return nil
-	case <-ctx.Done():
-		return errors.New("the webhook did not arrive")
+	return r.waitFor(ctx, t.ID)
+}
+
+// waitFor waits for the webhook of a task. Others may come first, from requests made by hand.
+func (r *receiver) waitFor(ctx context.Context, taskID string) error {
+	for {
+		select {
+		case got := <-r.received:
+			if got == taskID {
+				return nil
+			}
+		case <-ctx.Done():
+			return errors.New("the webhook did not arrive")
+		}
 	}
 }
 

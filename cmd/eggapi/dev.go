@@ -98,7 +98,8 @@ func (p *process) devConfig(ctx context.Context) (config.Config, func(), error) 
 	if cfg.Production() {
 		return cfg, nil, errors.New("`eggapi dev` is not for EGGAPI_ENV=production")
 	}
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+	// As root another account runs PostgreSQL, which must get through; what is secret inside is closed itself.
+	if err := os.MkdirAll(cfg.DataDir, 0o711); err != nil { //nolint:gosec // see above
 		return cfg, nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	if err := devSecrets(&cfg); err != nil {
@@ -109,9 +110,13 @@ func (p *process) devConfig(ctx context.Context) (config.Config, func(), error) 
 	}
 	// Without a provider's key there is nobody else to draw.
 	cfg.SandboxForLive = cfg.SandboxForLive || cfg.GeminiAPIKey == ""
+	cfg.DrainSeconds = 0 // nobody balances load in front of it
 	stopDB := func() {}
 	if cfg.DatabaseURL == "" {
 		db, err := devdb.Start(ctx, devdb.Options{Dir: cfg.DataDir, BinDir: cfg.PostgresBin, Progress: func(line string) { p.say("%s", line) }})
+		if busy := (*devdb.BusyError)(nil); errors.As(err, &busy) {
+			return cfg, nil, fmt.Errorf("%w; stop that, or choose another folder with EGGAPI_DATA_DIR and address with EGGAPI_ADDR", err)
+		}
 		if err != nil {
 			return cfg, nil, err
 		}
@@ -124,7 +129,11 @@ func (p *process) devConfig(ctx context.Context) (config.Config, func(), error) 
 		}
 		cfg.DatabaseURL = config.Secret(db.URL())
 	}
-	if err := pg.Migrate(ctx, cfg.DatabaseURL.Reveal()); err != nil {
+	err := reachDatabase(ctx, cfg)
+	if err == nil {
+		err = pg.Migrate(ctx, cfg.DatabaseURL.Reveal())
+	}
+	if err != nil {
 		stopDB()
 		return cfg, nil, err
 	}

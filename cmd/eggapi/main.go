@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -41,6 +42,7 @@ type process struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	code := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -66,7 +68,7 @@ func run(ctx context.Context, args []string) int {
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(&process{config: cfg, out: os.Stdout, errOut: os.Stderr})
 	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		_, _ = fmt.Fprintln(os.Stderr, "eggapi:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "eggapi:", strings.Join(strings.Fields(err.Error()), " "))
 		return 1
 	}
 	return 0

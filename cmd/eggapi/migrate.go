@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/eggapi/eggapi/internal/pg"
@@ -13,13 +12,11 @@ type migrateCommand struct {
 	Status migrateStatus `cmd:"" help:"List the migrations and which are applied."`
 }
 
-var errNoDatabase = errors.New("DATABASE_URL is not set")
-
 type migrateUp struct{}
 
 func (migrateUp) Run(ctx context.Context, p *process) error {
-	if p.config.DatabaseURL == "" {
-		return errNoDatabase
+	if err := reachDatabase(ctx, p.config); err != nil {
+		return err
 	}
 	if err := pg.Migrate(ctx, p.config.DatabaseURL.Reveal()); err != nil {
 		return err
@@ -31,10 +28,7 @@ func (migrateUp) Run(ctx context.Context, p *process) error {
 type migrateStatus struct{}
 
 func (migrateStatus) Run(ctx context.Context, p *process) error {
-	if p.config.DatabaseURL == "" {
-		return errNoDatabase
-	}
-	pool, err := pg.Connect(ctx, p.config.DatabaseURL.Reveal(), pg.Options{MaxConns: 4})
+	pool, err := openDatabase(ctx, p.config, 0)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ const (
 	startPatience = 90 * time.Second // the first start fetches PostgreSQL
 	stopPatience  = 10 * time.Second
 	taskPatience  = 30 * time.Second
+	// A dead worker's lease and job must run out before another takes its task.
+	rescuePatience = 75 * time.Second
 )
 
 // command is the program with arguments, and an environment of which nothing is inherited but PATH and HOME.
@@ -178,6 +180,15 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// listens tells whether somebody takes connections at the address.
+func listens(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
+
 // folder is a fresh folder that every account can pass through, as a folder of a project would be.
 func folder(t *testing.T) string {
 	t.Helper()
@@ -206,11 +217,33 @@ func serversOf(t *testing.T, dataDir string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "ps", "-eo", "args").Output()
-	if err != nil {
-		t.Fatalf("list processes: %v", err)
+	count := 0
+	for _, line := range commandLines(t) {
+		if strings.Contains(line+" ", "-D "+cluster+" ") {
+			count++
+		}
 	}
-	return strings.Count(string(out), "-D "+cluster)
+	return count
+}
+
+// commandLines lists the arguments of every process on this machine.
+func commandLines(t *testing.T) []string {
+	t.Helper()
+	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	if len(found) == 0 { // not Linux
+		out, err := exec.CommandContext(t.Context(), "ps", "-axo", "args").Output()
+		if err != nil {
+			t.Fatalf("list processes: %v", err)
+		}
+		return strings.Split(string(out), "\n")
+	}
+	var lines []string
+	for _, path := range found {
+		if text, err := os.ReadFile(path); err == nil { // else it has ended meanwhile
+			lines = append(lines, string(bytes.ReplaceAll(bytes.TrimRight(text, "\x00"), []byte{0}, []byte{' '})))
+		}
+	}
+	return lines
 }
 
 // mustContain fails the test for each text that is missing.

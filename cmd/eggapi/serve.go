@@ -44,6 +44,9 @@ func (workCommand) Run(ctx context.Context, p *process) error {
 
 // runNode runs a node until ctx ends: it serves on l, or works the queues when l is nil.
 func (p *process) runNode(ctx context.Context, cfg config.Config, l net.Listener) error {
+	if err := reachDatabase(ctx, cfg); err != nil {
+		return err
+	}
 	log := logger(p.errOut, cfg.LogLevel)
 	registry := newRegistry()
 	node, err := app.New(ctx, app.Options{Config: cfg, Logger: log, Registry: registry, Work: l == nil})
@@ -74,11 +77,12 @@ func (p *process) runNode(ctx context.Context, cfg config.Config, l net.Listener
 // forDeployment completes the settings of a process that is not for development.
 func forDeployment(cfg config.Config) (config.Config, error) {
 	if cfg.DatabaseURL == "" {
-		return cfg, errors.New("DATABASE_URL is not set; `eggapi dev` brings a database of its own")
+		return cfg, errNoDatabase
 	}
-	if cfg.PublicURL == "" {
-		cfg.PublicURL = "http://" + cfg.Addr
+	if cfg.PublicURL == "" && cfg.Production() {
+		return cfg, errors.New("EGGAPI_PUBLIC_URL must be set to the https address that customers call; it stands in the URLs of images")
 	}
+	cfg.PublicURL = orDefault(cfg.PublicURL, "http://"+cfg.Addr)
 	if len(cfg.AuthSecrets) == 0 || len(cfg.SealKeys) == 0 {
 		return cfg, errors.New("EGGAPI_AUTH_SECRETS and EGGAPI_SEAL_KEYS must be set; `eggapi admin new-secrets` prints fresh ones")
 	}

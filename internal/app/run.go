@@ -120,9 +120,10 @@ func NewHTTPServer(h http.Handler) *http.Server {
 	}
 }
 
-// Serve answers requests on l until ctx ends, then lets those under way finish for at most drain.
+// Serve answers requests on l until ctx ends. Then it says through /readyz that it is going, still answers for
+// EGGAPI_DRAIN_SECONDS, and lets what is under way finish for at most drain.
 func (n *Node) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
-	s := NewHTTPServer(n.Handler)
+	s := NewHTTPServer(n.partings(n.Handler))
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
 	select {
@@ -131,12 +132,28 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, drain time.Duration) e
 	case <-ctx.Done():
 	}
 	n.Drain()
+	select {
+	case err := <-failed:
+		return fault.Wrap(err, "serve")
+	case <-time.After(time.Duration(n.o.Config.DrainSeconds) * time.Second):
+	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := s.Shutdown(limit); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fault.Wrap(errors.Join(err, s.Close()), "finish the requests under way")
 	}
 	return nil
+}
+
+// partings closes each connection after its answer while the node drains, so that clients which keep connections go
+// elsewhere in time and none is cut off between two requests.
+func (n *Node) partings(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ready runs the checks of readiness.

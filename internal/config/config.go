@@ -8,9 +8,12 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"strings"
 	"time"
 
@@ -28,8 +31,8 @@ func (s Secret) String() string {
 	return "[redacted]"
 }
 
-// GoString hides the secret from %#v.
-func (s Secret) GoString() string { return s.String() }
+// Format hides the secret from every verb of fmt, those too that do not fit a text.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText hides the secret from JSON and other encodings.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -39,6 +42,12 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Reveal gives the secret itself.
 func (s Secret) Reveal() string { return string(s) }
+
+// The environments there are.
+const (
+	development = "development"
+	production  = "production"
+)
 
 // Config is every setting. docs/operations.md describes each.
 type Config struct {
@@ -65,6 +74,7 @@ type Config struct {
 	DatabaseConns    int32          `env:"EGGAPI_DATABASE_CONNS" envDefault:"16"`
 	PostgresBin      string         `env:"EGGAPI_POSTGRES_BIN"`
 	LogLevel         slog.Level     `env:"EGGAPI_LOG_LEVEL" envDefault:"info"`
+	DrainSeconds     int            `env:"EGGAPI_DRAIN_SECONDS" envDefault:"3"`
 	ShutdownSeconds  int            `env:"EGGAPI_SHUTDOWN_SECONDS" envDefault:"20"`
 	TaskLeaseSeconds int            `env:"EGGAPI_TASK_LEASE_SECONDS" envDefault:"30"`
 	// WebhookSchedule gives the delay before each try of a webhook, the first first; empty = the documented one.
@@ -77,14 +87,20 @@ func Load() (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read the settings: %w", nameOnly(err))
 	}
+	if c.Environment != development && c.Environment != production {
+		return Config{}, fmt.Errorf("read the settings: EGGAPI_ENV must be %s or %s", development, production)
+	}
+	if c.DrainSeconds < 0 || c.ShutdownSeconds < 1 {
+		return Config{}, errors.New("read the settings: EGGAPI_DRAIN_SECONDS must not be negative, EGGAPI_SHUTDOWN_SECONDS at least 1")
+	}
 	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || c.IPLimit < 0 || c.KeyLimit < 0 || c.TaskLeaseSeconds < 3 {
-		return Config{}, fmt.Errorf("read the settings: worker counts must be at least 1, EGGAPI_DATABASE_CONNS at least 4, limits not negative, EGGAPI_TASK_LEASE_SECONDS at least 3")
+		return Config{}, errors.New("read the settings: worker counts must be at least 1, EGGAPI_DATABASE_CONNS at least 4, limits not negative, EGGAPI_TASK_LEASE_SECONDS at least 3")
 	}
 	return c, nil
 }
 
 // Production tells whether conveniences of development are off.
-func (c Config) Production() bool { return c.Environment == "production" }
+func (c Config) Production() bool { return c.Environment == production }
 
 // SealKey is a named key of 32 bytes.
 type SealKey struct {
@@ -106,13 +122,14 @@ func ParseSealKeys(raw []Secret) ([]SealKey, error) {
 	return keys, nil
 }
 
-// nameOnly keeps which fields are wrong; the library's text repeats the values.
+// nameOnly keeps which variables are wrong; the library's text names our fields instead and repeats the values.
 func nameOnly(err error) error {
 	var names []string
 	if all, ok := err.(env.AggregateError); ok { //nolint:errorlint // the library returns this very type
 		for _, one := range all.Errors {
 			if parse, ok := one.(env.ParseError); ok { //nolint:errorlint // as above
-				names = append(names, parse.Name)
+				field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+				names = append(names, field.Tag.Get("env"))
 			}
 		}
 	}

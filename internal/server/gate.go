@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -27,7 +29,10 @@ func (s *server) gates() (map[string][]echo.MiddlewareFunc, error) {
 func (s *server) gate(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			c.Set(operationKey, op)
+			// Echo gives a parameter at the end of a path all that is left of it, slashes too.
+			if slices.ContainsFunc(c.ParamValues(), func(v string) bool { return strings.Contains(v, "/") }) {
+				return echo.ErrNotFound
+			}
 			principal, err := s.authenticate(c, op)
 			if err != nil {
 				return err

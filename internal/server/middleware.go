@@ -37,6 +37,20 @@ func (s *server) requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// nameOperation finds out what is asked for, so that every refusal has the operation's format.
+func (s *server) nameOperation(next echo.HandlerFunc) echo.HandlerFunc {
+	byRoute := map[string]*operation{}
+	for _, op := range s.contract.operations {
+		byRoute[op.method+" "+op.echoPath] = op
+	}
+	return func(c echo.Context) error {
+		if op, ok := byRoute[c.Request().Method+" "+c.Path()]; ok {
+			c.Set(operationKey, op)
+		}
+		return next(c)
+	}
+}
+
 // recover turns a panic into INTERNAL_ERROR. After the first byte the connection is cut, so
 // that nobody takes half an answer for a whole one.
 func (s *server) recover(next echo.HandlerFunc) echo.HandlerFunc {
@@ -73,14 +87,8 @@ func (s *server) securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 func (s *server) limitAddress(next echo.HandlerFunc) echo.HandlerFunc {
-	unlimited := map[string]bool{}
-	for _, op := range s.contract.operations {
-		if op.noIPLimit {
-			unlimited[op.echoPath] = true
-		}
-	}
 	return func(c echo.Context) error {
-		if unlimited[c.Path()] {
+		if op, ok := c.Get(operationKey).(*operation); ok && op.noIPLimit {
 			return next(c)
 		}
 		addr, err := netip.ParseAddr(c.RealIP())

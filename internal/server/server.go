@@ -78,6 +78,7 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	// The order matters: each line may count on those above it.
 	e.Use(
 		s.requestID,       // first, so that every answer and log line carries one
+		s.nameOperation,   // before anything that refuses
 		s.accessLog,       // outside recover, so that a panic is logged with its status
 		s.recover,         // a panic becomes INTERNAL_ERROR, or cuts the connection after the first byte
 		s.securityHeaders, // on errors too

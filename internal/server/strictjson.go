@@ -25,10 +25,10 @@ var (
 // UTF-8, NUL characters (which PostgreSQL cannot store) and deep nesting.
 func checkJSON(body []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
-	for {
+	for first := true; ; first = false {
 		token, err := d.ReadToken()
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && !first:
 			return nil
 		case errors.Is(err, jsontext.ErrDuplicateName):
 			return errDuplicate.Because(err)

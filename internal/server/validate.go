@@ -36,18 +36,12 @@ func (s *server) validate(c echo.Context, op *operation) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range c.ParamValues() {
-		if !storable(v) {
-			return errText
-		}
+	params, err := pathParams(c)
+	if err != nil {
+		return err
 	}
 	if err := s.readBody(r, op); err != nil {
 		return err
-	}
-	names := c.ParamNames()
-	params := make(map[string]string, len(names))
-	for _, name := range names {
-		params[name] = c.Param(name)
 	}
 	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, QueryParams: query, Route: op.route, Options: filterOptions,
@@ -56,6 +50,28 @@ func (s *server) validate(c echo.Context, op *operation) error {
 		return toRefusal(err)
 	}
 	return nil
+}
+
+// pathParams gives the parameters as the handler will get them. Echo leaves them escaped where the path was
+// escaped in an unusual way.
+func pathParams(c echo.Context) (map[string]string, error) {
+	names := c.ParamNames()
+	params := make(map[string]string, len(names))
+	for _, name := range names {
+		value := c.Param(name)
+		if c.Request().URL.RawPath != "" {
+			unescaped, err := url.PathUnescape(value)
+			if err != nil {
+				return nil, errMalformed.Because(err)
+			}
+			value = unescaped
+		}
+		if !storable(value) {
+			return nil, errText
+		}
+		params[name] = value
+	}
+	return params, nil
 }
 
 // checkQuery refuses names the operation does not declare, and text that cannot be stored.
@@ -83,10 +99,13 @@ func checkQuery(raw string, op *operation) (url.Values, error) {
 // readBody reads the whole body, which limitBody has capped, and checks all that the schema cannot say.
 func (s *server) readBody(r *http.Request, op *operation) error {
 	if !op.hasBody {
-		if r.ContentLength > 0 {
+		if r.ContentLength != 0 { // -1 when its length is not told
 			return errBodyRefused
 		}
 		return nil
+	}
+	if r.ContentLength > s.BodyLimitBytes {
+		return errTooLarge // without waiting for it
 	}
 	body, err := io.ReadAll(r.Body)
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {

@@ -1,0 +1,160 @@
+package handlers_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eggapi/eggapi/gen/apiclient"
+	"github.com/eggapi/eggapi/internal/apitest"
+)
+
+// class says who may call an operation, and whether a browser needs a trusted Origin for it.
+type class int
+
+const (
+	eitherRead   class = iota // key or session
+	eitherWrite               // key or session
+	keyRead                   // key only
+	sessionRead               // session only
+	sessionWrite              // session only
+	open                      // everybody
+	authRead                  // everybody, in Better Auth's format
+	authWrite                 // everybody, in Better Auth's format
+)
+
+// operation is one row of the list that is kept by hand, so that nothing enters the contract unnoticed.
+type operation struct {
+	id     string
+	class  class
+	method string
+	path   string
+	body   string // one that is accepted
+	want   verdict
+}
+
+// verdict is an answer in short. The zero code means no refusal.
+type verdict struct {
+	status  int
+	code    string
+	message string
+}
+
+var (
+	ok       = verdict{status: http.StatusOK}
+	created  = verdict{status: http.StatusCreated}
+	accepted = verdict{status: http.StatusAccepted}
+	// Past the gate, and refused before a password is hashed.
+	shortPassword = verdict{http.StatusBadRequest, "PASSWORD_TOO_SHORT", "Password too short"}
+	invalidEmail  = verdict{http.StatusBadRequest, "INVALID_EMAIL", "Invalid email"}
+)
+
+const (
+	prompt     = `{"model":"nanobanana","prompt":"a fox"}`
+	badSignUp  = `{"name":"Ada","email":"ada@example.com","password":"short"}`
+	badSignIn  = `{"email":"ada","password":"correct horse 1"}`
+	getMethod  = http.MethodGet
+	postMethod = http.MethodPost
+)
+
+var operations = []operation{
+	{"generate", eitherWrite, postMethod, "/v1/generate", prompt, accepted},
+	{"listTasks", eitherRead, getMethod, "/v1/tasks", "", ok},
+	{"getTask", eitherRead, getMethod, "/v1/tasks/{id}", "", ok},
+	{"listUsage", keyRead, getMethod, "/v1/usage", "", ok},
+	{"summarizeUsage", keyRead, getMethod, "/v1/usage/summary", "", ok},
+	{"listModels", open, getMethod, "/v1/models", "", ok},
+	{"listAPIKeys", sessionRead, getMethod, "/v1/api-keys", "", ok},
+	{"createAPIKey", sessionWrite, postMethod, "/v1/api-keys", `{"name":"new"}`, created},
+	{"getAPIKey", sessionRead, getMethod, "/v1/api-keys/{id}", "", ok},
+	{"updateAPIKey", sessionWrite, http.MethodPatch, "/v1/api-keys/{id}", `{"name":"renamed"}`, ok},
+	{"revokeAPIKey", sessionWrite, http.MethodDelete, "/v1/api-keys/{id}", "", ok},
+	{"getAccount", sessionRead, getMethod, "/v1/account", "", ok},
+	{"getBalance", sessionRead, getMethod, "/v1/account/balance", "", ok},
+	{"listTransactions", sessionRead, getMethod, "/v1/account/transactions", "", ok},
+	{"getWebhookSecret", sessionRead, getMethod, "/v1/webhooks/secret", "", ok},
+	{"replaceWebhookSecret", sessionWrite, postMethod, "/v1/webhooks/secret", "", created},
+	{"removeWebhookSecret", sessionWrite, http.MethodDelete, "/v1/webhooks/secret", "", ok},
+	{"signUpEmail", authWrite, postMethod, "/api/auth/sign-up/email", badSignUp, shortPassword},
+	{"signInEmail", authWrite, postMethod, "/api/auth/sign-in/email", badSignIn, invalidEmail},
+	{"signOut", authWrite, postMethod, "/api/auth/sign-out", "{}", ok},
+	{"getSession", authRead, getMethod, "/api/auth/get-session", "", ok},
+	{"getHealth", open, getMethod, "/healthz", "", ok},
+	{"getReadiness", open, getMethod, "/readyz", "", ok},
+	{"getContractYAML", open, getMethod, "/openapi.yaml", "", ok},
+	{"getContractJSON", open, getMethod, "/openapi.json", "", ok},
+}
+
+func TestOperations_ListKeptByHandIsTheContracts(t *testing.T) {
+	t.Parallel()
+	var declared, listed []string
+	for path, item := range apitest.Contract().Paths.Map() {
+		for method, op := range item.Operations() {
+			declared = append(declared, strings.Join([]string{op.OperationID, method, path}, " "))
+		}
+	}
+	for _, op := range operations {
+		listed = append(listed, strings.Join([]string{op.id, op.method, op.path}, " "))
+	}
+	slices.Sort(declared)
+	slices.Sort(listed)
+	if diff := cmp.Diff(declared, listed); diff != "" {
+		t.Errorf("contract (-), list by hand (+): say here who may call what is new\n%s", diff)
+	}
+}
+
+func (o operation) hasBody() bool { return o.body != "" }
+
+func (o operation) session() bool { return o.class == sessionRead || o.class == sessionWrite }
+
+func (o operation) betterAuth() bool { return o.class == authRead || o.class == authWrite }
+
+// props are things of Ada's that operations with an id can be called for.
+type props struct {
+	taskID  string
+	keyID   string
+	spareID string // a key that nobody needs
+}
+
+func (s *stage) newProps(t testing.TB) props {
+	t.Helper()
+	spare, _ := s.newKey(t, newLiveKey(s.ada.UserID))
+	return props{
+		taskID: s.Generate(t, s.ada.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"}).ID,
+		keyID:  s.ada.LiveID, spareID: spare,
+	}
+}
+
+// request gives a request that is accepted from a caller who may.
+func (o operation) request(p props, header http.Header) request {
+	thing := p.keyID
+	switch o.id {
+	case "getTask":
+		thing = p.taskID
+	case "revokeAPIKey":
+		thing = p.spareID
+	}
+	r := request{method: o.method, path: strings.Replace(o.path, "{id}", thing, 1), body: o.body}
+	if o.hasBody() {
+		r = r.with(http.Header{"Content-Type": {"application/json"}})
+	}
+	return r.with(header)
+}
+
+// allowed gives a credential that the operation takes, of the account.
+func (s *stage) allowed(t testing.TB, o operation, a apitest.Account) http.Header {
+	t.Helper()
+	switch o.class {
+	case eitherRead, eitherWrite, keyRead:
+		return withKey(a.LiveKey)
+	case sessionRead, sessionWrite:
+		return s.withPage(a.Cookie)
+	case authRead, authWrite:
+		return s.withPage(a.Cookie)
+	case open:
+	}
+	return http.Header{}
+}

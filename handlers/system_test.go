@@ -1,0 +1,84 @@
+package handlers_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eggapi/eggapi/gen"
+	"github.com/eggapi/eggapi/internal/apitest"
+	"github.com/eggapi/eggapi/internal/config"
+)
+
+func httpsOptions() apitest.Options {
+	return apitest.Options{NoWork: true, Config: func(c *config.Config) { c.PublicURL = "https://egg.example" }}
+}
+
+func TestContract_IsServedAsItIsInBothSpellings(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, apitest.Options{NoWork: true})
+	asYAML, asJSON := s.do(t, get("/openapi.yaml", nil)), s.do(t, get("/openapi.json", nil))
+	if !bytes.Equal(asYAML.body, gen.Contract) || asYAML.header.Get("Content-Type") != "application/yaml" {
+		t.Errorf("YAML: %d bytes of %s", len(asYAML.body), asYAML.header.Get("Content-Type"))
+	}
+	var left, right any
+	if err := yaml.Unmarshal(asYAML.body, &left); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(asJSON.body, &right); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(plain(t, left), right); diff != "" {
+		t.Errorf("YAML (-), JSON (+)\n%s", diff)
+	}
+}
+
+// plain gives v as JSON would hold it.
+func plain(t *testing.T, v any) any {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out any
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestReadiness_NamesEveryCheckAndFailsWhileShuttingDown(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, apitest.Options{})
+	got := strings.TrimSpace(string(s.do(t, get("/readyz", nil)).body))
+	want := `{"data":{"checks":{"database":"ok","draining":"ok","listener":"ok","queue":"ok","storage":"ok"},"status":"ready"},"error":null}`
+	if got != want {
+		t.Errorf("ready: %s", got)
+	}
+	s.Node.Drain()
+	a := s.do(t, get("/readyz", nil))
+	expect(t, a, 503, "SERVICE_UNAVAILABLE", "not ready: draining")
+	if a := s.do(t, get("/v1/tasks", withKey(s.ada.LiveKey))); a.status != http.StatusOK {
+		t.Errorf("requests that come meanwhile: %d %s", a.status, a.body)
+	}
+	if a := s.do(t, get("/healthz", nil)); string(bytes.TrimSpace(a.body)) != `{"data":{"status":"ok"},"error":null}` {
+		t.Errorf("healthy: %d %s", a.status, a.body)
+	}
+}
+
+func TestReadiness_FailsWhenTheDatabaseIsGoneAndHealthDoesNot(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, apitest.Options{NoWork: true})
+	s.loseDatabase(t)
+	apitest.Eventually(t, "the listener notices", func() bool { return !s.Node.Keyring.Listening() })
+	a := s.do(t, get("/readyz", nil))
+	expect(t, a, 503, "SERVICE_UNAVAILABLE", "not ready: database, listener, queue")
+	if a := s.do(t, get("/healthz", nil)); a.status != http.StatusOK {
+		t.Errorf("healthy: %d %s", a.status, a.body)
+	}
+}
