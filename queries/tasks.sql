@@ -66,7 +66,7 @@ where t.status in ('pending', 'processing') and t.deadline_at > now()
   and t.created_at < now() - interval '5 seconds'
   and (t.lease_until is null or t.lease_until < now())
   and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
-    or (j.state = 'running' and j.attempted_at < now() - interval '30 seconds'))
+    or (j.state = 'running' and j.attempted_at < now() - sqlc.arg('lease_seconds')::int * interval '1 second'))
 order by t.created_at limit sqlc.arg('row_limit')::int;
 
 -- name: TaskSweepLateAnyOwner :many

@@ -138,7 +138,7 @@ func queries() map[string]func(ctx context.Context, e db.DBTX) error {
 			return err
 		},
 		"lost tasks": func(ctx context.Context, e db.DBTX) error {
-			_, err := pg.Q.TaskSweepLostAnyOwner(ctx, e, 10)
+			_, err := pg.Q.TaskSweepLostAnyOwner(ctx, e, db.TaskSweepLostAnyOwnerParams{LeaseSeconds: 30, RowLimit: 10})
 			return err
 		},
 		"attempts of a task": func(ctx context.Context, e db.DBTX) error {

@@ -21,7 +21,7 @@ func TestSystem_FirstPageShowsAnImageAndItsCost(t *testing.T) {
 	node := exec.CommandContext(t.Context(), "node", "web/e2e/first-page.mjs")
 	node.Dir = "../.."
 	node.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "CHROMIUM=" + browser,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), "CHROMIUM=" + browser,
 		"EGGAPI_DEV_JSON=" + filepath.Join(d.dir, "dev.json"), "SCREENSHOT=" + screenshot,
 	}
 	out, err := node.CombinedOutput()

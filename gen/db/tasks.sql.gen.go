@@ -638,9 +638,14 @@ where t.status in ('pending', 'processing') and t.deadline_at > now()
   and t.created_at < now() - interval '5 seconds'
   and (t.lease_until is null or t.lease_until < now())
   and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
-    or (j.state = 'running' and j.attempted_at < now() - interval '30 seconds'))
-order by t.created_at limit $1::int
+    or (j.state = 'running' and j.attempted_at < now() - $1::int * interval '1 second'))
+order by t.created_at limit $2::int
 `
+
+type TaskSweepLostAnyOwnerParams struct {
+	LeaseSeconds int32
+	RowLimit     int32
+}
 
 type TaskSweepLostAnyOwnerRow struct {
 	ID        string
@@ -648,8 +653,8 @@ type TaskSweepLostAnyOwnerRow struct {
 }
 
 // Open tasks nobody is going to advance: their job is gone or finished, or its worker stopped renewing the lease.
-func (q *Queries) TaskSweepLostAnyOwner(ctx context.Context, db DBTX, rowLimit int32) ([]TaskSweepLostAnyOwnerRow, error) {
-	rows, err := db.Query(ctx, taskSweepLostAnyOwner, rowLimit)
+func (q *Queries) TaskSweepLostAnyOwner(ctx context.Context, db DBTX, arg TaskSweepLostAnyOwnerParams) ([]TaskSweepLostAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, taskSweepLostAnyOwner, arg.LeaseSeconds, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -129,6 +129,9 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[Tx], error) {
 func appliedVersions(ctx context.Context, pool *pgxpool.Pool) (map[int64]bool, error) {
 	applied := map[int64]bool{}
 	rows, err := pool.Query(ctx, "select version_id from goose_db_version where is_applied")
+	if undefinedTable(err) {
+		return applied, nil // nobody has migrated this database yet
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, "read the schema version")
 	}

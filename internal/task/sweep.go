@@ -44,7 +44,9 @@ func (d Deps) SweepOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	lost, err := pg.Q.TaskSweepLostAnyOwner(ctx, d.Pool, sweepRows)
+	lost, err := pg.Q.TaskSweepLostAnyOwner(ctx, d.Pool, db.TaskSweepLostAnyOwnerParams{
+		LeaseSeconds: int32(d.leaseSeconds()), RowLimit: sweepRows, //nolint:gosec // a small setting
+	})
 	if err != nil {
 		return fault.Wrap(err, "look for lost tasks")
 	}
