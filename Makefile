@@ -91,7 +91,7 @@ test-system: node-web build ## tests that need system packages: whole processes,
 
 .PHONY: chaos
 chaos: build ## kill processes and the database at random for a minute; nothing may be lost
-	@tools/gotest -tags=system -run Chaos -count=1 -timeout 20m -v $(ARGS) SYSTEM
+	@go test -race -tags=system -run Chaos -count=1 -timeout 20m -v $(ARGS) ./internal/chaos
 
 .PHONY: bench
 bench: build ## measure the full chain against a bare one and against pgbench
