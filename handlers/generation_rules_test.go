@@ -44,8 +44,10 @@ func TestGenerate_EveryBrokenRuleIsNamedWithoutTheValue(t *testing.T) {
 		{`,"prompt":"a","image_urls":"http://127.0.0.1/canary.png"`, body("image_urls", "type", "must be of type array")},
 		{`,"prompt":"a","image_urls":[` + nine + `"http://127.0.0.1/canary.png"]`, body("image_urls", "maxItems", "must have at most 9 items")},
 		{`,"prompt":"a","image_urls":["http://127.0.0.1/a.png",null]`, body("image_urls[1]", "type", "must be of type string")},
-		{`,"prompt":"a","image_urls":["http://127.0.0.1/a.png","http://127.0.0.1/` + strings.Repeat("c", 2048) + `"]`,
-			body("image_urls[1]", "maxLength", "must be at most 2048 characters")},
+		{
+			`,"prompt":"a","image_urls":["http://127.0.0.1/a.png","http://127.0.0.1/` + strings.Repeat("c", 2048) + `"]`,
+			body("image_urls[1]", "maxLength", "must be at most 2048 characters"),
+		},
 		{`,"prompt":"a","image_urls":["http://127.0.0.1/a.png","http://10.0.0.1/canary"]`, body("image_urls[1]", "uri", "must be a public HTTPS URL")},
 		{`,"prompt":"a","image_urls":["data:image/png;base64,canary"]`, body("image_urls[0]", "uri", "must be a public HTTPS URL")},
 		{`,"prompt":"a","webhook_url":"http://canary.example/"`, body("webhook_url", "uri", "must be a public HTTPS URL")},

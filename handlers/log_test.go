@@ -43,7 +43,10 @@ func TestLog_HoldsNothingThatWasSentAndNoSecret(t *testing.T) {
 		for _, op := range operations {
 			for _, header := range []http.Header{
 				s.allowed(t, op, eve),
-				{"Authorization": {"Bearer " + canary}}, {"Authorization": {canary}}, s.withPage(canary), {"Origin": {"https://" + canary + ".example"}},
+				{"Authorization": {"Bearer " + canary}},
+				{"Authorization": {canary}},
+				s.withPage(canary),
+				{"Origin": {"https://" + canary + ".example"}},
 			} {
 				r := op.request(p, header).with(http.Header{"User-Agent": {canary}, "X-Forwarded-For": {canary}, "Referer": {"https://" + canary}, "X-Request-Id": {canary + "!"}})
 				r.path += "?" + canary + "=" + canary

@@ -108,8 +108,6 @@ func TestOperations_ListKeptByHandIsTheContracts(t *testing.T) {
 
 func (o operation) hasBody() bool { return o.body != "" }
 
-func (o operation) session() bool { return o.class == sessionRead || o.class == sessionWrite }
-
 func (o operation) betterAuth() bool { return o.class == authRead || o.class == authWrite }
 
 // props are things of Ada's that operations with an id can be called for.

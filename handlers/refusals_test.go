@@ -71,8 +71,16 @@ func TestRefusals_BodyMustBeDeclaredAsJSON(t *testing.T) {
 	p := s.newProps(t)
 	before := s.stored(t)
 	types := [][]string{
-		nil, {""}, {"text/plain"}, {"application/x-www-form-urlencoded"}, {"multipart/form-data; boundary=x"}, {"application/jsonp"},
-		{"application/json; charset=latin1"}, {"application/merge-patch+json"}, {"application/json, text/plain"}, {"json"},
+		nil,
+		{""},
+		{"text/plain"},
+		{"application/x-www-form-urlencoded"},
+		{"multipart/form-data; boundary=x"},
+		{"application/jsonp"},
+		{"application/json; charset=latin1"},
+		{"application/merge-patch+json"},
+		{"application/json, text/plain"},
+		{"json"},
 	}
 	for _, op := range operations {
 		if !op.hasBody() {
@@ -207,8 +215,10 @@ func TestRefusals_BrokenStatementSaysNothingOfItself(t *testing.T) {
 		{[]string{"api_keys"}, []string{"listAPIKeys", "createAPIKey", "getAPIKey", "updateAPIKey", "revokeAPIKey", "listTasks", "listUsage"}},
 		{[]string{"session", "user"}, []string{"signUpEmail", "signInEmail", "signOut", "getSession", "getAccount"}},
 	}
-	hashed := operation{id: "signInEmail", class: authWrite, method: http.MethodPost, path: "/api/auth/sign-in/email",
-		body: `{"email":"ada@example.com","password":"correct horse 1"}`}
+	hashed := operation{
+		id: "signInEmail", class: authWrite, method: http.MethodPost, path: "/api/auth/sign-in/email",
+		body: `{"email":"ada@example.com","password":"correct horse 1"}`,
+	}
 	for i, step := range steps {
 		for _, table := range step.tables {
 			s.exec(t, "alter table "+pgx.Identifier{table}.Sanitize()+" rename to "+pgx.Identifier{table + "_gone"}.Sanitize())

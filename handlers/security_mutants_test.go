@@ -2,7 +2,6 @@ package handlers_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -111,7 +110,7 @@ func serve(t *testing.T, s *stage, document []byte) string {
 			Ready: func(context.Context) map[string]string { return nil },
 		}),
 		Keys: n.Keyring, Sessions: n.Sessions, Files: http.NotFoundHandler(), Pages: http.NotFoundHandler(), Translate: pg.Public,
-		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewJSONHandler(io.Discard, nil)), Clock: time.Now,
+		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Clock: time.Now,
 		TrustedOrigins: []string{s.URL},
 	})
 	if err != nil {

@@ -76,8 +76,10 @@ func (s *stage) callers(t testing.TB) map[string]func() http.Header {
 	t.Helper()
 	now := time.Now()
 	eve := s.newAccount(t)
-	keys := map[string]string{"revoked": s.keyThat(t, "revoked_at = now()"), "disabled": s.keyThat(t, "disabled_at = now()"),
-		"expired": s.keyThat(t, "expires_at = now() - interval '1 second'")}
+	keys := map[string]string{
+		"revoked": s.keyThat(t, "revoked_at = now()"), "disabled": s.keyThat(t, "disabled_at = now()"),
+		"expired": s.keyThat(t, "expires_at = now() - interval '1 second'"),
+	}
 	s.exec(t, `update "user" set "banned" = true where "id" = $1`, eve.UserID)
 	unknown, _, _, err := auth.NewSecret("live")
 	if err != nil {

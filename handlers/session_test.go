@@ -109,11 +109,7 @@ func TestSession_SignUpSignInAndSignOutSpeakBetterAuth(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"success": true}, object(t, out)); diff != "" {
 		t.Errorf("signed out: %s", diff)
 	}
-	var cleared []string
-	for _, line := range out.header.Values("Set-Cookie") {
-		cleared = append(cleared, line)
-	}
-	slices.Sort(cleared)
+	cleared := slices.Sorted(slices.Values(out.header.Values("Set-Cookie")))
 	if diff := cmp.Diff([]string{
 		"better-auth.dont_remember=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
 		"better-auth.session_data=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",

@@ -104,7 +104,8 @@ func unsafe(method string) bool {
 // trustedOrigin tells whether a browser sent r from one of our own pages. Without Origin the Referer's
 // origin counts; without both, nothing does.
 func (s *server) trustedOrigin(r *http.Request) bool {
-	return slices.Contains(s.TrustedOrigins, requestOrigin(r))
+	origin := requestOrigin(r)
+	return origin != "" && slices.Contains(s.TrustedOrigins, origin)
 }
 
 // checkBetterAuthOrigin refuses what Better Auth refuses: a cookie without a trusted origin, and any sign that a

@@ -109,10 +109,10 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 
 // checkCodes fails unless the contract's ErrorCode enum, the vocabulary and the table of answers are one list.
 func checkCodes(doc *openapi3.T) error {
-	schema := doc.Components.Schemas["ErrorCode"]
-	if schema == nil {
+	if doc.Components == nil || doc.Components.Schemas["ErrorCode"] == nil {
 		return fmt.Errorf("the contract has no schema ErrorCode")
 	}
+	schema := doc.Components.Schemas["ErrorCode"]
 	declared := map[fault.Code]bool{}
 	for _, v := range schema.Value.Enum {
 		text, _ := v.(string)

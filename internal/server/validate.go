@@ -104,9 +104,6 @@ func (s *server) readBody(r *http.Request, op *operation) error {
 		}
 		return nil
 	}
-	if r.ContentLength > s.BodyLimitBytes {
-		return errTooLarge // without waiting for it
-	}
 	body, err := io.ReadAll(r.Body)
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return errTooLarge

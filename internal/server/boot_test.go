@@ -1,0 +1,97 @@
+package server_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/eggapi/eggapi/internal/ratelimit"
+	"github.com/eggapi/eggapi/internal/server"
+)
+
+func TestNew_StartsOnTheContractAsItIs(t *testing.T) {
+	t.Parallel()
+	d, _ := deps()
+	if _, err := server.New(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+	d, _ = deps()
+	d.Contract = edited(t, func(*openapi3.T) {})
+	if _, err := server.New(t.Context(), d); err != nil {
+		t.Errorf("and written out again: %v", err)
+	}
+}
+
+func TestNew_RefusesAContractItCouldNotEnforce(t *testing.T) {
+	t.Parallel()
+	tasks := func(doc *openapi3.T) *openapi3.Operation { return doc.Paths.Value("/v1/tasks").Get }
+	codes := func(doc *openapi3.T) *openapi3.Schema { return doc.Components.Schemas["ErrorCode"].Value }
+	for name, tt := range map[string]struct {
+		edit func(doc *openapi3.T)
+		want string
+	}{
+		"security left out": {func(doc *openapi3.T) { tasks(doc).Security = nil }, "GET /v1/tasks: operationId and security must be stated"},
+		"no operationId":    {func(doc *openapi3.T) { tasks(doc).OperationID = "" }, "GET /v1/tasks: operationId and security must be stated"},
+		"a scheme nobody checks": {func(doc *openapi3.T) {
+			doc.Components.SecuritySchemes["oauth"] = &openapi3.SecuritySchemeRef{Value: openapi3.NewJWTSecurityScheme()}
+			tasks(doc).Security.With(openapi3.SecurityRequirement{"oauth": {}})
+		}, "no authenticator for security scheme oauth"},
+		"a scheme beside a known one": {func(doc *openapi3.T) {
+			doc.Components.SecuritySchemes["oauth"] = &openapi3.SecuritySchemeRef{Value: openapi3.NewJWTSecurityScheme()}
+			tasks(doc).Security = &openapi3.SecurityRequirements{{"apiKey": {}, "oauth": {}}}
+		}, "no authenticator for security scheme oauth"},
+		"an operation without a route": {func(doc *openapi3.T) {
+			extra := *tasks(doc)
+			extra.OperationID = "listMore"
+			doc.Paths.Set("/v1/more", &openapi3.PathItem{Get: &extra})
+		}, "operation listMore has no route"},
+		"a method without a route": {func(doc *openapi3.T) {
+			extra := *tasks(doc)
+			extra.OperationID = "putTasks"
+			doc.Paths.Value("/v1/tasks").Put = &extra
+		}, "operation putTasks has no route"},
+		"a route without an operation": {func(doc *openapi3.T) { doc.Paths.Delete("/v1/models") }, "route GET /v1/models is not in the contract"},
+		"one operationId twice":        {func(doc *openapi3.T) { tasks(doc).OperationID = "getTask" }, "getTask"},
+		"an error code the contract lacks": {func(doc *openapi3.T) {
+			codes(doc).Enum = slices.DeleteFunc(codes(doc).Enum, func(v any) bool { return v == "UPSTREAM_ERROR" })
+		}, "error code UPSTREAM_ERROR is not in the contract"},
+		"an error code nobody gives": {func(doc *openapi3.T) { codes(doc).Enum = append(codes(doc).Enum, "TEAPOT") }, "error codes the vocabulary lacks"},
+		"no error codes":             {func(doc *openapi3.T) { delete(doc.Components.Schemas, "ErrorCode") }, "ErrorCode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, _ := deps()
+			d.Contract = edited(t, tt.edit)
+			if _, err := server.New(t.Context(), d); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("gave %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestNew_RefusesWhatIsNoContract(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{"", "{}", "openapi: 3.0.3", "\x00", "<html>", `{"openapi":"3.0.3","info":{"title":"x","version":"1"},"paths":{}}`} {
+		d, _ := deps()
+		d.Contract = []byte(document)
+		if _, err := server.New(t.Context(), d); err == nil {
+			t.Errorf("starts on %q", document)
+		}
+	}
+}
+
+func TestNew_RefusesALimitThatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	bad := ratelimit.Rule{PerSecond: -1, Burst: 1}
+	for _, edit := range []func(*server.Deps){
+		func(d *server.Deps) { d.IPLimit = bad }, func(d *server.Deps) { d.KeyLimit = bad }, func(d *server.Deps) { d.Clock = nil },
+	} {
+		d, _ := deps()
+		edit(&d)
+		if _, err := server.New(t.Context(), d); err == nil {
+			t.Error("starts")
+		}
+	}
+}
