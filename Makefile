@@ -95,7 +95,7 @@ chaos: build ## kill processes and the database at random for a minute; nothing 
 
 .PHONY: bench
 bench: build ## measure the full chain against a bare one and against pgbench
-	@go test -tags=system -run TestBench -count=1 -timeout 40m -v $(ARGS) $$(tools/gotest packages)
+	@go test -tags=system -run TestBench -count=1 -timeout 40m -v $(ARGS) ./internal/bench
 
 .PHONY: mutants
 mutants: ## break the code on purpose, one place at a time; the tests must notice each

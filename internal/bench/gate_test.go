@@ -30,8 +30,8 @@ type gateFigure struct {
 
 // Allocations do not depend on how busy the machine is, so they are what is held to a bound.
 const (
-	maxAllocsGet  = 90
-	maxAllocsPost = 160
+	maxAllocsGet  = 52
+	maxAllocsPost = 118
 )
 
 func measureGates() []gateFigure {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,8 +136,9 @@ func newWorld(t *testing.T, p plan) *world {
 		"EGGAPI_WEBHOOK_SCHEDULE=0s,500ms,1s,1s,2s,2s,4s,4s,8s,8s", "EGGAPI_IP_LIMIT=0", "EGGAPI_KEY_LIMIT=0",
 		"EGGAPI_WORKERS=20", "EGGAPI_WEBHOOK_WORKERS=20", "EGGAPI_SHUTDOWN_SECONDS=20",
 	}
-	for name, args := range map[string][]string{"serve": {"serve"}, "work-1": {"work"}, "work-2": {"work"}} {
-		w.crew = append(w.crew, startProcess(t, processPlan{name: name, path: binary, args: args, env: env, dir: w.dir}))
+	for _, name := range []string{"serve", "work-1", "work-2"} {
+		role, _, _ := strings.Cut(name, "-")
+		w.crew = append(w.crew, startProcess(t, processPlan{name: name, path: binary, args: []string{role}, env: env, dir: w.dir}))
 	}
 	w.customers = &customers{plan: p, url: "http://" + addr, account: w.account, hookURL: w.receiver.url, imageURL: w.upstream.url + "/input.png"}
 	w.customers.awaitService(t)

@@ -78,6 +78,8 @@ func (w *world) reportTasks(out io.Writer, f *findings) {
 	_, _ = fmt.Fprintf(out, "images\t%d delivered, %d files read\n", images, f.files)
 	_, _ = fmt.Fprintf(out, "upstream calls\t%d noted, %d seen, %d lost with their worker, %d pictures paid for\n",
 		f.attempts, w.upstream.Calls(), f.lost, w.upstream.PicturesFor(""))
+	w.receiver.mu.Lock()
+	defer w.receiver.mu.Unlock()
 	tries, taken, refused := 0, 0, 0
 	for _, n := range w.receiver.notices {
 		for _, k := range n.ids {

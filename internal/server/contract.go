@@ -20,6 +20,12 @@ const (
 
 type contract struct {
 	operations []*operation
+	byRoute    map[route]*operation
+}
+
+// route is where echo finds an operation.
+type route struct {
+	method, path string
 }
 
 // operation is what the gate of one operation needs, worked out once at boot.
@@ -51,7 +57,7 @@ func compile(ctx context.Context, document []byte) (*contract, error) {
 	if err := checkCodes(doc); err != nil {
 		return nil, err
 	}
-	c := &contract{}
+	c := &contract{byRoute: map[route]*operation{}}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			o, err := compileOperation(doc, path, item, method, op)
@@ -59,6 +65,7 @@ func compile(ctx context.Context, document []byte) (*contract, error) {
 				return nil, fmt.Errorf("operation %s %s: %w", method, path, err)
 			}
 			c.operations = append(c.operations, o)
+			c.byRoute[route{o.method, o.echoPath}] = o
 		}
 	}
 	sort.Slice(c.operations, func(i, j int) bool { return c.operations[i].id < c.operations[j].id })

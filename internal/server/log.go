@@ -56,6 +56,14 @@ func (s *server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 
 func (s *server) log(c echo.Context, operation string, took time.Duration) {
 	r, status := c.Request(), c.Response().Status
+	level := slog.LevelInfo
+	cause, failed := c.Get(causeKey).(error)
+	if failed && !errors.Is(cause, http.ErrAbortHandler) && r.Context().Err() == nil {
+		level = slog.LevelError
+	}
+	if !s.Logger.Enabled(r.Context(), level) {
+		return
+	}
 	principal := auth.PrincipalFrom(r.Context())
 	attrs := []slog.Attr{
 		slog.String("request_id", requestIDOf(c)), slog.String("operation", operation),
@@ -68,12 +76,7 @@ func (s *server) log(c echo.Context, operation string, took time.Duration) {
 	if principal.KeyID != "" {
 		attrs = append(attrs, slog.String("api_key_id", principal.KeyID))
 	}
-	level := slog.LevelInfo
-	if cause, ok := c.Get(causeKey).(error); ok {
-		level = slog.LevelError
-		if errors.Is(cause, http.ErrAbortHandler) || r.Context().Err() != nil {
-			level = slog.LevelInfo
-		}
+	if failed {
 		attrs = append(attrs, slog.String("cause", cause.Error()))
 	}
 	s.Logger.LogAttrs(r.Context(), level, "request", attrs...)

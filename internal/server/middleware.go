@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -39,12 +40,8 @@ func (s *server) requestID(next echo.HandlerFunc) echo.HandlerFunc {
 
 // nameOperation finds out what is asked for, so that every refusal has the operation's format.
 func (s *server) nameOperation(next echo.HandlerFunc) echo.HandlerFunc {
-	byRoute := map[string]*operation{}
-	for _, op := range s.contract.operations {
-		byRoute[op.method+" "+op.echoPath] = op
-	}
 	return func(c echo.Context) error {
-		if op, ok := byRoute[c.Request().Method+" "+c.Path()]; ok {
+		if op, ok := s.contract.byRoute[route{c.Request().Method, c.Path()}]; ok {
 			c.Set(operationKey, op)
 		}
 		return next(c)
@@ -72,13 +69,18 @@ func (s *server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// carefulHeaders are on every answer. Their names are canonical and their values shared, so that adding them costs little.
+var carefulHeaders = http.Header{
+	"X-Content-Type-Options":     {"nosniff"},
+	"Referrer-Policy":            {"no-referrer"},
+	"Cross-Origin-Opener-Policy": {"same-origin"},
+	"X-Frame-Options":            {"DENY"},
+}
+
 func (s *server) securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("X-Frame-Options", "DENY")
+		maps.Copy(h, carefulHeaders)
 		if path := c.Request().URL.Path; strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/api/") {
 			h.Set(echo.HeaderCacheControl, "no-store")
 		}
