@@ -184,6 +184,8 @@ func TestRefusals_BusyKeyIsHeldUpAndNoOther(t *testing.T) {
 		expectRefusal(t, op, a, verdict{429, "RATE_LIMITED", "Rate limit exceeded"})
 		expectLimited(t, op, a, "key")
 	}
+	// What is malformed counts, too.
+	expect(t, s.do(t, post("/v1/generate", "{", withKey(s.ada.LiveKey))), 429, "RATE_LIMITED", "Rate limit exceeded")
 	if a := s.do(t, get("/v1/tasks", withKey(s.ada.TestKey))); a.status != http.StatusOK {
 		t.Errorf("another key of the same account: %d %s", a.status, a.body)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -60,15 +61,34 @@ func TestReadiness_NamesEveryCheckAndFailsWhileShuttingDown(t *testing.T) {
 	if got != want {
 		t.Errorf("ready: %s", got)
 	}
-	s.Node.Drain()
+	if s.hangsUp(t) {
+		t.Error("connections are not kept open")
+	}
+	s.Node.Drain() // as at the start of a shutdown
 	a := s.do(t, get("/readyz", nil))
 	expect(t, a, 503, "SERVICE_UNAVAILABLE", "not ready: draining")
 	if a := s.do(t, get("/v1/tasks", withKey(s.ada.LiveKey))); a.status != http.StatusOK {
 		t.Errorf("requests that come meanwhile: %d %s", a.status, a.body)
 	}
+	if !s.hangsUp(t) {
+		t.Error("connections are kept open meanwhile")
+	}
 	if a := s.do(t, get("/healthz", nil)); string(bytes.TrimSpace(a.body)) != `{"data":{"status":"ok"},"error":null}` {
 		t.Errorf("healthy: %d %s", a.status, a.body)
 	}
+}
+
+// hangsUp tells whether the server asks a client that would keep its connection to close it.
+func (s *stage) hangsUp(t *testing.T) bool {
+	t.Helper()
+	client := &http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(s.URL + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return response.Close
 }
 
 func TestReadiness_FailsWhenTheDatabaseIsGoneAndHealthDoesNot(t *testing.T) {
