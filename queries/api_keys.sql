@@ -12,7 +12,7 @@ select * from api_keys where id = @id and user_id = @user_id;
 -- A page of a user's keys, newest first.
 select * from api_keys
 where user_id = @user_id and (sqlc.narg('environment')::text is null or environment = sqlc.narg('environment'))
-order by id desc
+order by created_at desc, id desc
 limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint;
 
 -- name: APIKeyCount :one

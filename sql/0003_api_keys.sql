@@ -18,7 +18,7 @@ create table api_keys (
   constraint api_keys_user_id_fkey foreign key (user_id) references accounts (user_id)
 );
 comment on column api_keys.digest is 'SHA-256 of the whole key; the key itself is stored nowhere.';
-create index api_keys_user_id_idx on api_keys (user_id, id desc);
+create index api_keys_user_id_idx on api_keys (user_id, created_at desc, id desc);
 
 -- Every node drops what it remembers of a key or a user at once when either changes, whoever
 -- changed it. The payload is a digest or a user id, never a secret.

@@ -152,7 +152,7 @@ func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertPar
 const aPIKeyList = `-- name: APIKeyList :many
 select id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at from api_keys
 where user_id = $1 and ($2::text is null or environment = $2)
-order by id desc
+order by created_at desc, id desc
 limit $4::int offset $3::bigint
 `
 
