@@ -35,6 +35,7 @@ const (
 	upstreamKey  = "key-of-the-drill"
 	fundMicros   = 1000 * money.PerDollar
 	leaseSeconds = 6
+	cutEvery     = 100 * time.Millisecond
 	// A dead worker's step resumes in at most 120 s; what it then does is not done in no time.
 	quietWithin = 150 * time.Second
 )
@@ -97,6 +98,7 @@ type world struct {
 	customers *customers
 
 	databaseRestarts int
+	cuts             int
 	quietAfter       time.Duration
 }
 
@@ -145,7 +147,7 @@ func newWorld(t *testing.T, p plan) *world {
 	return w
 }
 
-// startDatabase brings up a server that keeps its promises: nothing of it is switched off for speed.
+// startDatabase brings up a server that keeps its promises; nothing in it is switched off for speed.
 func (w *world) startDatabase(t *testing.T) {
 	t.Helper()
 	var err error
@@ -233,12 +235,18 @@ func (w *world) trouble(t *testing.T) {
 		// Customers go on for a while after the last kill: their orders must come through.
 		w.customers.order(t.Context(), w.span, w.span+30*time.Second)
 	}()
+	cut := make(chan struct{})
+	go func() {
+		defer close(cut)
+		w.cutSessions(ctx)
+	}()
 	restart := time.After(w.span / 2)
 	for n := 0; ; n++ {
 		pause := time.Duration((1.5 + 2.5*w.draw(fmt.Sprint("pause ", n))) * float64(time.Second))
 		select {
 		case <-ctx.Done():
 			<-ordered
+			<-cut
 			t.Logf("trouble lasted %s", time.Since(started).Round(time.Second))
 			return
 		case <-restart:
@@ -249,21 +257,32 @@ func (w *world) trouble(t *testing.T) {
 	}
 }
 
+// cutSessions ends sessions of the service between two statements of a transaction, where a broken promise would show.
+func (w *world) cutSessions(ctx context.Context) {
+	const query = `select coalesce((select pg_terminate_backend(pid) from pg_stat_activity
+		where application_name = 'eggapi' and pid <> pg_backend_pid() and state = 'idle in transaction'
+		order by random() limit 1), false)`
+	every := time.NewTicker(cutEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		done := false
+		if err := w.pool.QueryRow(ctx, query).Scan(&done); err == nil && done {
+			w.cuts++
+		}
+	}
+}
+
 func (w *world) restartDatabase(t *testing.T) {
 	t.Helper()
-	for _, p := range w.crew {
-		p.excuse(true)
-	}
 	if err := w.db.RestartImmediate(t.Context()); err != nil {
 		t.Fatalf("restart the database: %v", err)
 	}
 	w.databaseRestarts++
-	// A process that was starting up just then may still be on its way out.
-	time.AfterFunc(5*time.Second, func() {
-		for _, p := range w.crew {
-			p.excuse(false)
-		}
-	})
 }
 
 // awaitQuiet waits until nothing is left to do.

@@ -3,7 +3,9 @@
 package chaos
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,8 +37,7 @@ type process struct {
 	cmd      *exec.Cmd
 	starts   int
 	kills    int
-	excused  bool // the database is away, without which a starting process gives up
-	gaveUp   int
+	gaveUp   int // starts that failed, as they must while the database is away
 	crashes  []string
 	stopping bool
 	lastExit error
@@ -72,9 +73,12 @@ func (p *process) runOnce(log *os.File) bool {
 	}
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = p.env, log, log, p.dir
-	killsBefore, excusedBefore := p.kills, p.excused
+	killsBefore := p.kills
 	p.starts++
-	err := cmd.Start()
+	logged, err := log.Seek(0, io.SeekEnd)
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err == nil {
 		p.cmd = cmd
 	}
@@ -90,10 +94,10 @@ func (p *process) runOnce(log *os.File) bool {
 		p.lastExit = err
 		return false
 	case p.kills > killsBefore:
-	case p.excused || excusedBefore:
-		p.gaveUp++
-	default:
+	case p.saidReady(logged):
 		p.crashes = append(p.crashes, fmt.Sprintf("%s ended by itself: %v: %s", p.name, err, p.tail()))
+	default:
+		p.gaveUp++
 	}
 	return true
 }
@@ -109,11 +113,13 @@ func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 }
 
-// excuse says whether an end that nobody caused is to be expected now.
-func (p *process) excuse(on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.excused = on
+// saidReady tells whether the process logged, after so many bytes, that it had begun its work.
+func (p *process) saidReady(after int64) bool {
+	text, err := os.ReadFile(p.logPath)
+	if err != nil || int64(len(text)) < after {
+		return true // then its end is for a person to look at
+	}
+	return bytes.Contains(text[after:], []byte(`"msg":"serving"`)) || bytes.Contains(text[after:], []byte(`"msg":"working"`))
 }
 
 func (p *process) end(signal syscall.Signal) {

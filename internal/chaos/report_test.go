@@ -40,9 +40,9 @@ func (w *world) report(t *testing.T, f *findings) {
 
 func (w *world) reportFaults(out io.Writer) {
 	for _, p := range w.crew {
-		_, _ = fmt.Fprintf(out, "%s\t%d kills, %d starts, %d gave up without a database\n", p.name, p.kills, p.starts, p.gaveUp)
+		_, _ = fmt.Fprintf(out, "%s\t%d kills, %d starts, %d starts given up\n", p.name, p.kills, p.starts, p.gaveUp)
 	}
-	_, _ = fmt.Fprintf(out, "database\t%d immediate restarts\n", w.databaseRestarts)
+	_, _ = fmt.Fprintf(out, "database\t%d immediate restarts, %d sessions cut\n", w.databaseRestarts, w.cuts)
 	_, _ = fmt.Fprintf(out, "quiet\t%.1f s after the last order was answered\n", w.quietAfter.Seconds())
 }
 
@@ -90,7 +90,7 @@ func (w *world) reportTasks(out io.Writer, f *findings) {
 	}
 	_, _ = fmt.Fprintf(out, "webhooks\t%d tries for %d tasks: %d taken (%d more than once), %d refused\n",
 		tries, len(w.receiver.notices), taken, taken-len(w.receiver.notices), refused)
-	_, _ = fmt.Fprintf(out, "jobs left by the dead\t%d, harmless\n", f.orphans)
+	_, _ = fmt.Fprintf(out, "jobs given up on\t%d, all for what has ended\n", f.orphans)
 }
 
 // at gives the value below which a part of the sorted values lies.

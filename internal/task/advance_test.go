@@ -203,3 +203,19 @@ func TestAdvance_LeaseKeepsOtherWorkersAway(t *testing.T) {
 		t.Errorf("another worker's task was worked on: %v", got)
 	}
 }
+
+func TestSweep_TaskThatCannotBeHelpedDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.Options{NoWork: true})
+	a := s.NewAccount(t)
+	broken := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"})
+	sound := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a hare"})
+	exec(t, s, "update tasks set deadline_at = now() - interval '1 second'")
+	exec(t, s, "delete from holds where task_id = $1", broken.ID)
+	if err := s.Node.Tasks.SweepOnce(t.Context()); err == nil {
+		t.Error("the task without a hold was ended without a word")
+	}
+	if done := s.WaitForEnd(t, a.LiveKey, sound.ID); done.Status != apiclient.TaskStatusFailed {
+		t.Errorf("the other ended as %+v", done)
+	}
+}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/eggapi/eggapi/gen/db"
@@ -39,10 +40,10 @@ func (d Deps) SweepOnce(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap(err, "look for late tasks")
 	}
+	// One task that cannot be helped must not keep the others waiting.
+	var failures []error
 	for _, taskID := range late {
-		if err := d.end(ctx, taskID, provider.TimeoutFailure); err != nil {
-			return err
-		}
+		failures = append(failures, d.end(ctx, taskID, provider.TimeoutFailure))
 	}
 	lost, err := pg.Q.TaskSweepLostAnyOwner(ctx, d.Pool, db.TaskSweepLostAnyOwnerParams{
 		LeaseSeconds: int32(d.leaseSeconds()), RowLimit: sweepRows, //nolint:gosec // a small setting
@@ -51,12 +52,10 @@ func (d Deps) SweepOnce(ctx context.Context) error {
 		return fault.Wrap(err, "look for lost tasks")
 	}
 	for _, l := range lost {
-		if err := d.rescue(ctx, l); err != nil {
-			return err
-		}
+		failures = append(failures, d.rescue(ctx, l))
 	}
 	_, err = pg.Q.IdempotencySweepAnyOwner(ctx, d.Pool, 5*sweepRows)
-	return fault.Wrap(err, "forget idempotency keys")
+	return errors.Join(append(failures, fault.Wrap(err, "forget idempotency keys"))...)
 }
 
 func (d Deps) rescue(ctx context.Context, l db.TaskSweepLostAnyOwnerRow) error {
