@@ -42,8 +42,6 @@ func Connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) 
 	params["application_name"] = "eggapi"
 	setDefault(params, "statement_timeout", millis(or(o.StatementTimeout, 5*time.Second)))
 	setDefault(params, "lock_timeout", millis(or(o.LockTimeout, 2*time.Second)))
-	// At the default of 4, plans cached while a table is still empty scan it whole until it is next analyzed.
-	setDefault(params, "random_page_cost", "1.1")
 	setDefault(params, "idle_in_transaction_session_timeout", millis(10*time.Second))
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	return pool, fault.Wrap(err, "open the database pool")
