@@ -33,7 +33,7 @@ func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) 
 		Headers: api.Generate202ResponseHeaders{IdempotentReplayed: orNil("true", accepted.Replayed)},
 		// What was true at the creation, so that a replay repeats the first answer.
 		Body: api.TaskEnvelope{Data: api.Task{
-			ID: t.ID, Status: api.TaskStatusPending, Model: t.Model, Type: api.TaskType(t.Type),
+			ID: t.ID, Status: task.StatusPending, Model: t.Model, Type: api.TaskType(t.Type),
 			Cost: "$0.00", CreatedAt: wholeSeconds(t.CreatedAt),
 		}},
 	}, nil
@@ -41,7 +41,7 @@ func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) 
 
 func toRequest(b api.GenerateRequest) task.Request {
 	r := task.Request{
-		Model: string(b.Model), Prompt: b.Prompt, NegativePrompt: b.NegativePrompt, AspectRatio: defaultAspectRatio,
+		Model: b.Model, Prompt: b.Prompt, NegativePrompt: b.NegativePrompt, AspectRatio: defaultAspectRatio,
 		NumOutputs: defaultNumOutputs, Duration: b.Duration, Resolution: text(b.Resolution), ImageURLs: b.ImageUrls,
 		WebhookURL: b.WebhookURL,
 	}

@@ -77,13 +77,13 @@ func TestGenerate_EveryBrokenRuleIsNamedWithoutTheValue(t *testing.T) {
 func TestGenerate_SeveralBrokenRulesAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, apitest.Options{NoWork: true})
-	a := s.do(t, post("/v1/generate", `{"model":"veo","prompt":"","num_outputs":9,"duration":0,"x":1}`, withKey(s.ada.LiveKey)))
+	a := s.do(t, post("/v1/generate", `{"model":"","prompt":"","num_outputs":9,"duration":0,"x":1}`, withKey(s.ada.LiveKey)))
 	expect(t, a, 400, "VALIDATION_ERROR", "request validation failed")
 	got := map[string]string{}
 	for _, f := range a.refusal().Fields {
 		got[f.Name] = f.Rule
 	}
-	want := map[string]string{"model": "enum", "prompt": "minLength", "num_outputs": "maximum", "duration": "minimum", "x": "unknown"}
+	want := map[string]string{"model": "minLength", "prompt": "minLength", "num_outputs": "maximum", "duration": "minimum", "x": "unknown"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want (-), got (+)\n%s", diff)
 	}

@@ -59,11 +59,11 @@ func TestGenerate_MainJobEndToEnd(t *testing.T) {
 	s := apitest.New(t, apitest.Options{})
 	a := s.NewAccount(t)
 	accepted := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"})
-	if accepted.Status != apiclient.TaskStatusPending || accepted.Cost != "$0.00" || accepted.Output != nil || accepted.StartedAt != nil {
+	if accepted.Status != "pending" || accepted.Cost != "$0.00" || accepted.Output != nil || accepted.StartedAt != nil {
 		t.Errorf("accepted as %+v", accepted)
 	}
 	done := s.WaitForEnd(t, a.LiveKey, accepted.ID)
-	if done.Status != apiclient.TaskStatusCompleted || done.Cost != "$0.0100" || len(done.Output.Urls) != 1 {
+	if done.Status != "completed" || done.Cost != "$0.0100" || len(done.Output.Urls) != 1 {
 		t.Fatalf("ended as %+v", done)
 	}
 	if want := s.URL + "/files/images/" + done.ID + "/0.png"; done.Output.URL != want || done.Output.Urls[0] != want {
@@ -239,7 +239,7 @@ func TestGenerate_PricesAreThoseOfTheCatalogueAndFourKOfTheProDoubles(t *testing
 	} {
 		resolution := apiclient.GenerateRequestResolution(tt.resolution)
 		created := s.Generate(t, s.ada.LiveKey, apiclient.GenerateRequest{
-			Model: apiclient.GenerateRequestModel(tt.model), Prompt: "a fox", Resolution: &resolution, NumOutputs: &tt.outputs,
+			Model: tt.model, Prompt: "a fox", Resolution: &resolution, NumOutputs: &tt.outputs,
 		})
 		if done := s.WaitForEnd(t, s.ada.LiveKey, created.ID); done.Cost != tt.cost || len(done.Output.Urls) != int(tt.outputs) {
 			t.Errorf("%d of %s at %s cost %s for %v, want %s", tt.outputs, tt.model, tt.resolution, done.Cost, done.Output, tt.cost)

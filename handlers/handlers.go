@@ -26,9 +26,8 @@ type Deps struct {
 	Secrets  *webhook.Secrets
 	FileURL  func(path string) string
 	Clock    func() time.Time
-	// Contract is the bundled document, as YAML and as JSON.
-	ContractYAML []byte
-	ContractJSON map[string]any
+	// The bundled document in both spellings.
+	ContractYAML, ContractJSON Document
 	// Ready runs the checks of readiness and gives a result per check, "ok" when it passed.
 	Ready func(ctx context.Context) map[string]string
 }

@@ -16,6 +16,14 @@ const (
 	maxNegativePromptCharacters = 1000
 )
 
+// Words of the catalogue.
+const (
+	unitImage   = "image"
+	typeString  = "string"
+	typeInteger = "integer"
+	typeArray   = "array"
+)
+
 type models struct {
 	pool db.DBTX
 }
@@ -53,7 +61,7 @@ func toModel(row db.Model, prices []db.PriceListCurrentRow) api.Model {
 	for _, p := range prices {
 		if p.Model == row.ID {
 			result.Prices = append(result.Prices, api.ModelPrice{
-				Resolution: p.Resolution, Unit: api.ModelPriceUnitImage, Price: money.Dollars(p.UnitMicros),
+				Resolution: p.Resolution, Unit: unitImage, Price: money.Dollars(p.UnitMicros),
 			})
 		}
 	}
@@ -65,12 +73,12 @@ func parameters(row db.Model) []api.ModelParameter {
 	one, ratio, outputs := int32(1), defaultAspectRatio, "1"
 	prompt, negative := int32(maxPromptCharacters), int32(maxNegativePromptCharacters)
 	return []api.ModelParameter{
-		{Name: "prompt", Type: api.ModelParameterTypeString, Required: true, Minimum: &one, Maximum: &prompt},
-		{Name: "negative_prompt", Type: api.ModelParameterTypeString, Maximum: &negative},
-		{Name: "aspect_ratio", Type: api.ModelParameterTypeString, Default: &ratio, Values: row.AspectRatios},
-		{Name: "resolution", Type: api.ModelParameterTypeString, Default: &row.DefaultResolution, Values: row.Resolutions},
-		{Name: "num_outputs", Type: api.ModelParameterTypeInteger, Default: &outputs, Minimum: &one, Maximum: &row.MaxOutputs},
-		{Name: "image_urls", Type: api.ModelParameterTypeArray, Maximum: &row.MaxImageUrls},
-		{Name: "webhook_url", Type: api.ModelParameterTypeString},
+		{Name: "prompt", Type: typeString, Required: true, Minimum: &one, Maximum: &prompt},
+		{Name: "negative_prompt", Type: typeString, Maximum: &negative},
+		{Name: "aspect_ratio", Type: typeString, Default: &ratio, Values: row.AspectRatios},
+		{Name: "resolution", Type: typeString, Default: &row.DefaultResolution, Values: row.Resolutions},
+		{Name: "num_outputs", Type: typeInteger, Default: &outputs, Minimum: &one, Maximum: &row.MaxOutputs},
+		{Name: "image_urls", Type: typeArray, Maximum: &row.MaxImageUrls},
+		{Name: "webhook_url", Type: typeString},
 	}
 }

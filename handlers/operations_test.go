@@ -110,6 +110,11 @@ func (o operation) hasBody() bool { return o.body != "" }
 
 func (o operation) betterAuth() bool { return o.class == authRead || o.class == authWrite }
 
+// asksNothing tells whether the operation is answered without a look into any table.
+func (o operation) asksNothing() bool {
+	return slices.Contains([]string{"getHealth", "getReadiness", "getContractYAML", "getContractJSON"}, o.id)
+}
+
 // props are things of Ada's that operations with an id can be called for.
 type props struct {
 	taskID  string

@@ -13,8 +13,8 @@ import (
 const checkPassed = "ok"
 
 type system struct {
-	yaml  []byte
-	json  map[string]any
+	yaml  Document
+	json  Document
 	ready func(ctx context.Context) map[string]string
 }
 
@@ -39,12 +39,26 @@ func (s *system) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 	return api.GetReadiness200JSONResponse{Data: api.Readiness{Status: api.ReadinessStatusReady, Checks: checks}}, nil
 }
 
-// GetContractYAML gives the contract.
-func (s *system) GetContractYAML(context.Context, api.GetContractYAMLRequestObject) (api.GetContractYAMLResponseObject, error) {
-	return api.GetContractYAML200ApplicationYamlResponse{Body: bytes.NewReader(s.yaml), ContentLength: int64(len(s.yaml))}, nil
+// GetContractYAML gives the contract, unless the caller has it.
+func (s *system) GetContractYAML(_ context.Context, r api.GetContractYAMLRequestObject) (api.GetContractYAMLResponseObject, error) {
+	d := s.yaml
+	if d.fits(r.Params.IfNoneMatch) {
+		return api.GetContractYAML304Response{Headers: api.GetContractYAML304ResponseHeaders{ETag: d.etag, ContractVersion: d.version}}, nil
+	}
+	return api.GetContractYAML200ApplicationYamlResponse{
+		Headers: api.GetContractYAML200ResponseHeaders{ETag: d.etag, ReprDigest: d.digest, ContractVersion: d.version},
+		Body:    bytes.NewReader(d.body), ContentLength: int64(len(d.body)),
+	}, nil
 }
 
-// GetContractJSON gives the contract.
-func (s *system) GetContractJSON(context.Context, api.GetContractJSONRequestObject) (api.GetContractJSONResponseObject, error) {
-	return api.GetContractJSON200JSONResponse(s.json), nil
+// GetContractJSON gives the contract, unless the caller has it.
+func (s *system) GetContractJSON(_ context.Context, r api.GetContractJSONRequestObject) (api.GetContractJSONResponseObject, error) {
+	d := s.json
+	if d.fits(r.Params.IfNoneMatch) {
+		return api.GetContractJSON304Response{Headers: api.GetContractJSON304ResponseHeaders{ETag: d.etag, ContractVersion: d.version}}, nil
+	}
+	return api.GetContractJSON200JSONResponse{
+		Headers: api.GetContractJSON200ResponseHeaders{ETag: d.etag, ReprDigest: d.digest, ContractVersion: d.version},
+		Body:    d.body,
+	}, nil
 }

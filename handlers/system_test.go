@@ -2,6 +2,8 @@ package handlers_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -36,6 +38,30 @@ func TestContract_IsServedAsItIsInBothSpellings(t *testing.T) {
 	}
 	if diff := cmp.Diff(plain(t, left), right); diff != "" {
 		t.Errorf("YAML (-), JSON (+)\n%s", diff)
+	}
+}
+
+func TestContract_CarriesItsVersionDigestAndTagAndIsNotSentTwice(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, apitest.Options{NoWork: true})
+	for _, path := range []string{"/openapi.yaml", "/openapi.json"} {
+		a := s.do(t, get(path, nil))
+		sum := sha256.Sum256(a.body)
+		if want := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"; a.header.Get("Repr-Digest") != want {
+			t.Errorf("%s: the digest is %s, want %s", path, a.header.Get("Repr-Digest"), want)
+		}
+		if version := apitest.Contract().Info.Version; a.header.Get("Contract-Version") != version {
+			t.Errorf("%s: the version is %s, want %s", path, a.header.Get("Contract-Version"), version)
+		}
+		tag := a.header.Get("ETag")
+		for condition, status := range map[string]int{
+			tag: 304, "W/" + tag: 304, `"other", ` + tag: 304, "*": 304, `"other"`: 200, "W/" + `"other"`: 200, tag + "x": 200, "x": 200,
+		} {
+			again := s.do(t, get(path, http.Header{"If-None-Match": {condition}}))
+			if again.status != status || (again.status == 304) != (len(again.body) == 0) || again.header.Get("ETag") != tag {
+				t.Errorf("%s: If-None-Match: %s gave %d, %d bytes, ETag %s", path, condition, again.status, len(again.body), again.header.Get("ETag"))
+			}
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (p *process) demo(ctx context.Context, s seeded, r *receiver) error {
 	p.say("\nOne image with the test key, through the public API:")
 	asked := time.Now()
 	accepted, err := client.GenerateWithResponse(ctx, nil, apiclient.GenerateRequest{
-		Model: apiclient.GenerateRequestModelNanobanana, Prompt: "A lighthouse made of eggshell at dawn", Resolution: &resolution, WebhookURL: &r.url,
+		Model: "nanobanana", Prompt: "A lighthouse made of eggshell at dawn", Resolution: &resolution, WebhookURL: &r.url,
 	})
 	if err != nil {
 		return fmt.Errorf("ask for an image: %w", err)

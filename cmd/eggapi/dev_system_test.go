@@ -139,7 +139,7 @@ func mustRunAsPrinted(t *testing.T, d *dev) (taskID string) {
 		t.Fatalf("%d curl lines were printed", len(lines))
 	}
 	var answer apiclient.TaskEnvelope
-	if status := paste(t, lines[0], &answer); status != "202" || answer.Data.Status != apiclient.TaskStatusPending {
+	if status := paste(t, lines[0], &answer); status != "202" || answer.Data.Status != "pending" {
 		t.Fatalf("the printed line was answered %s: %+v", status, answer)
 	}
 	taskID = answer.Data.ID
@@ -147,7 +147,7 @@ func mustRunAsPrinted(t *testing.T, d *dev) (taskID string) {
 	eventually(t, taskPatience, "the second printed line shows the end", func() bool {
 		return paste(t, follow, &answer) == "200" && answer.Data.CompletedAt != nil
 	})
-	if answer.Data.Status != apiclient.TaskStatusCompleted || answer.Data.Cost != "$0.0100" {
+	if answer.Data.Status != "completed" || answer.Data.Cost != "$0.0100" {
 		t.Fatalf("the task ended as %+v", answer.Data)
 	}
 	mustBeImage(t, answer.Data.Output.URL)

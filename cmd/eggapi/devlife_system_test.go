@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/eggapi/eggapi/gen/apiclient"
 	"github.com/eggapi/eggapi/internal/dbtest"
 )
 
@@ -26,7 +25,7 @@ func TestSystem_DevStoppedDuringATaskEndsItOnceAfterTheNextStart(t *testing.T) {
 		client := withKey(t, d.URL, d.LiveKey)
 		taskID := submit(t, client, "an egg that takes its time [[slow:2s]]", "")
 		eventually(t, taskPatience, "a worker has the task", func() bool {
-			return taskOf(t, client, taskID).Status == apiclient.TaskStatusProcessing
+			return taskOf(t, client, taskID).Status == "processing"
 		})
 		mustStop(t, d, s)
 

@@ -121,8 +121,8 @@ func failTasks(t *testing.T, d deployment, c customer) {
 	hook := "http://127.0.0.1:1/hook?token=" + canary
 	input := []string{"http://127.0.0.1:1/in.png?signature=" + canary}
 	for _, request := range []apiclient.GenerateRequest{
-		{Model: apiclient.GenerateRequestModelNanobanana, Prompt: canary, WebhookURL: &hook},
-		{Model: apiclient.GenerateRequestModelNanobanana, Prompt: canary, ImageUrls: input},
+		{Model: "nanobanana", Prompt: canary, WebhookURL: &hook},
+		{Model: "nanobanana", Prompt: canary, ImageUrls: input},
 	} {
 		client := withKey(t, d.url, c.liveKey)
 		got, err := client.GenerateWithResponse(t.Context(), nil, request)
@@ -130,7 +130,7 @@ func failTasks(t *testing.T, d deployment, c customer) {
 			t.Fatalf("ask for an image: %v %s", err, got.Body)
 		}
 		eventually(t, taskPatience, "the task has failed", func() bool {
-			return taskOf(t, client, got.JSON202.Data.ID).Status == apiclient.TaskStatusFailed
+			return taskOf(t, client, got.JSON202.Data.ID).Status == "failed"
 		})
 	}
 	completed(t, withKey(t, d.url, c.testKey), submit(t, withKey(t, d.url, c.testKey), canary+" [[500:once]]", hook))

@@ -18,30 +18,6 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Defines values for APIKeyStatus.
-const (
-	APIKeyStatusActive   APIKeyStatus = "active"
-	APIKeyStatusDisabled APIKeyStatus = "disabled"
-	APIKeyStatusExpired  APIKeyStatus = "expired"
-	APIKeyStatusRevoked  APIKeyStatus = "revoked"
-)
-
-// Valid indicates whether the value is a known member of the APIKeyStatus enum.
-func (e APIKeyStatus) Valid() bool {
-	switch e {
-	case APIKeyStatusActive:
-		return true
-	case APIKeyStatusDisabled:
-		return true
-	case APIKeyStatusExpired:
-		return true
-	case APIKeyStatusRevoked:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for Environment.
 const (
 	EnvironmentLive Environment = "live"
@@ -60,87 +36,6 @@ func (e Environment) Valid() bool {
 	}
 }
 
-// Defines values for ErrorCode.
-const (
-	ErrorCodeBADREQUEST           ErrorCode = "BAD_REQUEST"
-	ErrorCodeCONFLICT             ErrorCode = "CONFLICT"
-	ErrorCodeFORBIDDEN            ErrorCode = "FORBIDDEN"
-	ErrorCodeIDEMPOTENCYMISMATCH  ErrorCode = "IDEMPOTENCY_MISMATCH"
-	ErrorCodeINSUFFICIENTBALANCE  ErrorCode = "INSUFFICIENT_BALANCE"
-	ErrorCodeINTERNALERROR        ErrorCode = "INTERNAL_ERROR"
-	ErrorCodeMETHODNOTALLOWED     ErrorCode = "METHOD_NOT_ALLOWED"
-	ErrorCodeNOTFOUND             ErrorCode = "NOT_FOUND"
-	ErrorCodePAYLOADTOOLARGE      ErrorCode = "PAYLOAD_TOO_LARGE"
-	ErrorCodeRATELIMITED          ErrorCode = "RATE_LIMITED"
-	ErrorCodeSERVICEUNAVAILABLE   ErrorCode = "SERVICE_UNAVAILABLE"
-	ErrorCodeUNAUTHORIZED         ErrorCode = "UNAUTHORIZED"
-	ErrorCodeUNSUPPORTEDMEDIATYPE ErrorCode = "UNSUPPORTED_MEDIA_TYPE"
-	ErrorCodeUPSTREAMERROR        ErrorCode = "UPSTREAM_ERROR"
-	ErrorCodeVALIDATIONERROR      ErrorCode = "VALIDATION_ERROR"
-)
-
-// Valid indicates whether the value is a known member of the ErrorCode enum.
-func (e ErrorCode) Valid() bool {
-	switch e {
-	case ErrorCodeBADREQUEST:
-		return true
-	case ErrorCodeCONFLICT:
-		return true
-	case ErrorCodeFORBIDDEN:
-		return true
-	case ErrorCodeIDEMPOTENCYMISMATCH:
-		return true
-	case ErrorCodeINSUFFICIENTBALANCE:
-		return true
-	case ErrorCodeINTERNALERROR:
-		return true
-	case ErrorCodeMETHODNOTALLOWED:
-		return true
-	case ErrorCodeNOTFOUND:
-		return true
-	case ErrorCodePAYLOADTOOLARGE:
-		return true
-	case ErrorCodeRATELIMITED:
-		return true
-	case ErrorCodeSERVICEUNAVAILABLE:
-		return true
-	case ErrorCodeUNAUTHORIZED:
-		return true
-	case ErrorCodeUNSUPPORTEDMEDIATYPE:
-		return true
-	case ErrorCodeUPSTREAMERROR:
-		return true
-	case ErrorCodeVALIDATIONERROR:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for FieldErrorIn.
-const (
-	FieldErrorInBody   FieldErrorIn = "body"
-	FieldErrorInHeader FieldErrorIn = "header"
-	FieldErrorInPath   FieldErrorIn = "path"
-	FieldErrorInQuery  FieldErrorIn = "query"
-)
-
-// Valid indicates whether the value is a known member of the FieldErrorIn enum.
-func (e FieldErrorIn) Valid() bool {
-	switch e {
-	case FieldErrorInBody:
-		return true
-	case FieldErrorInHeader:
-		return true
-	case FieldErrorInPath:
-		return true
-	case FieldErrorInQuery:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for GenerateRequestAspectRatio.
 const (
 	GenerateRequestAspectRatioN169 GenerateRequestAspectRatio = "16:9"
@@ -153,24 +48,6 @@ func (e GenerateRequestAspectRatio) Valid() bool {
 	case GenerateRequestAspectRatioN169:
 		return true
 	case GenerateRequestAspectRatioN916:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GenerateRequestModel.
-const (
-	GenerateRequestModelNanobanana    GenerateRequestModel = "nanobanana"
-	GenerateRequestModelNanobananaPro GenerateRequestModel = "nanobanana-pro"
-)
-
-// Valid indicates whether the value is a known member of the GenerateRequestModel enum.
-func (e GenerateRequestModel) Valid() bool {
-	switch e {
-	case GenerateRequestModelNanobanana:
-		return true
-	case GenerateRequestModelNanobananaPro:
 		return true
 	default:
 		return false
@@ -213,42 +90,6 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
-// Defines values for ModelParameterType.
-const (
-	ModelParameterTypeArray   ModelParameterType = "array"
-	ModelParameterTypeInteger ModelParameterType = "integer"
-	ModelParameterTypeString  ModelParameterType = "string"
-)
-
-// Valid indicates whether the value is a known member of the ModelParameterType enum.
-func (e ModelParameterType) Valid() bool {
-	switch e {
-	case ModelParameterTypeArray:
-		return true
-	case ModelParameterTypeInteger:
-		return true
-	case ModelParameterTypeString:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ModelPriceUnit.
-const (
-	ModelPriceUnitImage ModelPriceUnit = "image"
-)
-
-// Valid indicates whether the value is a known member of the ModelPriceUnit enum.
-func (e ModelPriceUnit) Valid() bool {
-	switch e {
-	case ModelPriceUnitImage:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ReadinessStatus.
 const (
 	ReadinessStatusReady ReadinessStatus = "ready"
@@ -264,99 +105,42 @@ func (e ReadinessStatus) Valid() bool {
 	}
 }
 
-// Defines values for TaskStatus.
+// Defines values for ListTasksParamsStatus.
 const (
-	TaskStatusCompleted  TaskStatus = "completed"
-	TaskStatusFailed     TaskStatus = "failed"
-	TaskStatusPending    TaskStatus = "pending"
-	TaskStatusProcessing TaskStatus = "processing"
+	ListTasksParamsStatusCompleted  ListTasksParamsStatus = "completed"
+	ListTasksParamsStatusFailed     ListTasksParamsStatus = "failed"
+	ListTasksParamsStatusPending    ListTasksParamsStatus = "pending"
+	ListTasksParamsStatusProcessing ListTasksParamsStatus = "processing"
 )
 
-// Valid indicates whether the value is a known member of the TaskStatus enum.
-func (e TaskStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the ListTasksParamsStatus enum.
+func (e ListTasksParamsStatus) Valid() bool {
 	switch e {
-	case TaskStatusCompleted:
+	case ListTasksParamsStatusCompleted:
 		return true
-	case TaskStatusFailed:
+	case ListTasksParamsStatusFailed:
 		return true
-	case TaskStatusPending:
+	case ListTasksParamsStatusPending:
 		return true
-	case TaskStatusProcessing:
+	case ListTasksParamsStatusProcessing:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for TaskType.
+// Defines values for ListTasksParamsType.
 const (
-	TaskTypeImageEdit     TaskType = "image_edit"
-	TaskTypeImageGenerate TaskType = "image_generate"
+	ListTasksParamsTypeImageEdit     ListTasksParamsType = "image_edit"
+	ListTasksParamsTypeImageGenerate ListTasksParamsType = "image_generate"
 )
 
-// Valid indicates whether the value is a known member of the TaskType enum.
-func (e TaskType) Valid() bool {
+// Valid indicates whether the value is a known member of the ListTasksParamsType enum.
+func (e ListTasksParamsType) Valid() bool {
 	switch e {
-	case TaskTypeImageEdit:
+	case ListTasksParamsTypeImageEdit:
 		return true
-	case TaskTypeImageGenerate:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for TransactionKind.
-const (
-	TransactionKindAdjustment TransactionKind = "adjustment"
-	TransactionKindSettle     TransactionKind = "settle"
-	TransactionKindTopUp      TransactionKind = "top_up"
-)
-
-// Valid indicates whether the value is a known member of the TransactionKind enum.
-func (e TransactionKind) Valid() bool {
-	switch e {
-	case TransactionKindAdjustment:
-		return true
-	case TransactionKindSettle:
-		return true
-	case TransactionKindTopUp:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for WebhookPayloadEvent.
-const (
-	WebhookPayloadEventTaskCompleted WebhookPayloadEvent = "task.completed"
-	WebhookPayloadEventTaskFailed    WebhookPayloadEvent = "task.failed"
-)
-
-// Valid indicates whether the value is a known member of the WebhookPayloadEvent enum.
-func (e WebhookPayloadEvent) Valid() bool {
-	switch e {
-	case WebhookPayloadEventTaskCompleted:
-		return true
-	case WebhookPayloadEventTaskFailed:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for WebhookPayloadStatus.
-const (
-	WebhookPayloadStatusCompleted WebhookPayloadStatus = "completed"
-	WebhookPayloadStatusFailed    WebhookPayloadStatus = "failed"
-)
-
-// Valid indicates whether the value is a known member of the WebhookPayloadStatus enum.
-func (e WebhookPayloadStatus) Valid() bool {
-	switch e {
-	case WebhookPayloadStatusCompleted:
-		return true
-	case WebhookPayloadStatusFailed:
+	case ListTasksParamsTypeImageGenerate:
 		return true
 	default:
 		return false
@@ -378,12 +162,16 @@ type APIKey struct {
 	// Example: egg_live_Ab12…z9K4
 	Hint string `json:"hint"`
 
-	// ID Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
-	ID string `json:"id"`
+	// ID A key's id.
+	//
+	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
+	ID APIKeyID `json:"id"`
 
 	// Name Example: production
-	Name      string       `json:"name"`
-	RevokedAt *time.Time   `json:"revoked_at,omitempty"`
+	Name      string     `json:"name"`
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+
+	// Status Only an `active` key is taken; others are `disabled`, `expired` or `revoked`. More may come.
 	Status    APIKeyStatus `json:"status"`
 	UpdatedAt time.Time    `json:"updated_at"`
 }
@@ -395,6 +183,11 @@ type APIKeyEnvelope struct {
 	// Error Always null in a success.
 	Error *NoError `json:"error"`
 }
+
+// APIKeyID A key's id.
+//
+// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
+type APIKeyID = string
 
 // APIKeyList defines model for APIKeyList.
 type APIKeyList struct {
@@ -410,8 +203,8 @@ type APIKeyListEnvelope struct {
 	Error *NoError `json:"error"`
 }
 
-// APIKeyStatus defines model for APIKeyStatus.
-type APIKeyStatus string
+// APIKeyStatus Only an `active` key is taken; others are `disabled`, `expired` or `revoked`. More may come.
+type APIKeyStatus = string
 
 // Account defines model for Account.
 type Account struct {
@@ -421,8 +214,10 @@ type Account struct {
 	Email         string `json:"email"`
 	EmailVerified bool   `json:"email_verified"`
 
-	// ID Example: usr_01jz3v9m4r8q5t7w9x0y1z2a3b
-	ID string `json:"id"`
+	// ID A user's id.
+	//
+	// Example: usr_01jz3v9m4r8q5t7w9x0y1z2a3b
+	ID UserID `json:"id"`
 
 	// Name Example: Ada
 	Name string `json:"name"`
@@ -438,25 +233,26 @@ type AccountEnvelope struct {
 
 // AuthError Better Auth's error.
 type AuthError struct {
-	// Code Example: INVALID_EMAIL_OR_PASSWORD
-	Code *string `json:"code,omitempty"`
+	// Code Better Auth's name of the refusal. More may come.
+	Code AuthErrorCode `json:"code"`
 
 	// Message Example: Invalid email or password
-	Message              string                 `json:"message"`
-	AdditionalProperties map[string]interface{} `json:"-"`
+	Message string `json:"message"`
 }
+
+// AuthErrorCode Better Auth's name of the refusal. More may come.
+type AuthErrorCode = string
 
 // AuthSession defines model for AuthSession.
 type AuthSession struct {
-	CreatedAt            string                 `json:"createdAt"`
-	ExpiresAt            string                 `json:"expiresAt"`
-	ID                   string                 `json:"id"`
-	IPAddress            *string                `json:"ipAddress"`
-	Token                string                 `json:"token"`
-	UpdatedAt            string                 `json:"updatedAt"`
-	UserAgent            *string                `json:"userAgent"`
-	UserID               string                 `json:"userId"`
-	AdditionalProperties map[string]interface{} `json:"-"`
+	CreatedAt string  `json:"createdAt"`
+	ExpiresAt string  `json:"expiresAt"`
+	ID        string  `json:"id"`
+	IPAddress *string `json:"ipAddress"`
+	Token     string  `json:"token"`
+	UpdatedAt string  `json:"updatedAt"`
+	UserAgent *string `json:"userAgent"`
+	UserID    string  `json:"userId"`
 }
 
 // AuthUser defines model for AuthUser.
@@ -464,43 +260,48 @@ type AuthUser struct {
 	// CreatedAt Three decimals of a second.
 	//
 	// Example: 2026-11-23T09:37:27.774Z
-	CreatedAt            string                 `json:"createdAt"`
-	Email                string                 `json:"email"`
-	EmailVerified        bool                   `json:"emailVerified"`
-	ID                   string                 `json:"id"`
-	Image                *string                `json:"image"`
-	Name                 string                 `json:"name"`
-	UpdatedAt            string                 `json:"updatedAt"`
-	AdditionalProperties map[string]interface{} `json:"-"`
+	CreatedAt     string  `json:"createdAt"`
+	Email         string  `json:"email"`
+	EmailVerified bool    `json:"emailVerified"`
+	ID            string  `json:"id"`
+	Image         *string `json:"image"`
+	Name          string  `json:"name"`
+	UpdatedAt     string  `json:"updatedAt"`
 }
 
-// Balance defines model for Balance.
+// Balance `balance` is all that is on the account, `held` what is set aside for tasks that have not ended, `available` what
+// new tasks can use.
 type Balance struct {
-	// Available What new tasks can use.
-	//
-	// Example: $9.9900
-	Available string `json:"available"`
-
-	// Balance All that is on the account.
-	//
-	// Example: $10.0000
-	Balance string `json:"balance"`
-
-	// Held Set aside for tasks that have not ended.
+	// Available US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
 	//
 	// Example: $0.0100
-	Held string `json:"held"`
+	Available Money `json:"available"`
+
+	// Balance US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+	//
+	// Example: $0.0100
+	Balance Money `json:"balance"`
+
+	// Held US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+	//
+	// Example: $0.0100
+	Held Money `json:"held"`
 }
 
 // BalanceEnvelope defines model for BalanceEnvelope.
 type BalanceEnvelope struct {
+	// Data `balance` is all that is on the account, `held` what is set aside for tasks that have not ended, `available` what
+	// new tasks can use.
 	Data Balance `json:"data"`
 
 	// Error Always null in a success.
 	Error *NoError `json:"error"`
 }
 
-// CreateAPIKeyRequest Example: {"environment":"live","name":"production"}
+// Contract An OpenAPI document.
+type Contract = json.RawMessage
+
+// CreateAPIKeyRequest defines model for CreateAPIKeyRequest.
 type CreateAPIKeyRequest struct {
 	Environment *Environment `json:"environment,omitempty"`
 
@@ -519,11 +320,17 @@ type CreatedAPIKey struct {
 	Environment Environment `json:"environment"`
 	ExpiresAt   *time.Time  `json:"expires_at,omitempty"`
 	Hint        string      `json:"hint"`
-	ID          string      `json:"id"`
-	Name        string      `json:"name"`
+
+	// ID A key's id.
+	//
+	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
+	ID   APIKeyID `json:"id"`
+	Name string   `json:"name"`
 
 	// Secret The key itself. Shown this once.
-	Secret    string       `json:"secret"`
+	Secret string `json:"secret"`
+
+	// Status Only an `active` key is taken; others are `disabled`, `expired` or `revoked`. More may come.
 	Status    APIKeyStatus `json:"status"`
 	UpdatedAt time.Time    `json:"updated_at"`
 }
@@ -542,34 +349,45 @@ type CurrentSession = map[string]any
 // Environment `test` keys run the sandbox for free; `live` keys make and charge for real images.
 type Environment string
 
-// Error defines model for Error.
-type Error struct {
-	// Code What kind of refusal this is. Clients should treat a code they do not know by its HTTP status.
-	Code   ErrorCode    `json:"code"`
+// ErrorBody defines model for ErrorBody.
+type ErrorBody struct {
+	// Code What kind of refusal this is. More may come; treat a code you do not know by its HTTP status.
+	Code ErrorCode `json:"code"`
+
+	// Fields What is wrong where, when it is known.
 	Fields []FieldError `json:"fields,omitempty"`
 
-	// Message Example: request validation failed
+	// Message For people. Its words may change.
+	//
+	// Example: request validation failed
 	Message string `json:"message"`
 
 	// RequestID Quote it when asking for help; also in the `X-Request-Id` header.
-	RequestID *string `json:"request_id,omitempty"`
+	//
+	// Example: req_01jz3v9m4r8q5t7w9x0y1z2a3b
+	RequestID string `json:"request_id"`
 }
 
-// ErrorCode What kind of refusal this is. Clients should treat a code they do not know by its HTTP status.
-type ErrorCode string
+// ErrorCode What kind of refusal this is. More may come; treat a code you do not know by its HTTP status.
+type ErrorCode = string
 
 // ErrorEnvelope defines model for ErrorEnvelope.
 type ErrorEnvelope struct {
-	// Data Always null.
-	Data  map[string]interface{} `json:"data"`
-	Error Error                  `json:"error"`
+	// Data Always null in a refusal.
+	Data  *NoData   `json:"data"`
+	Error ErrorBody `json:"error"`
 }
 
 // FieldError What is wrong with one part of the request. Never repeats the value that was sent.
 type FieldError struct {
-	In FieldErrorIn `json:"in"`
+	// In Where it is. More may come.
+	//
+	// Example: body
+	In string `json:"in"`
 
-	// Message Example: must be at most 2000 characters
+	// Message For people.
+	//
+	// Example: must be at most 2000 characters
 	Message string `json:"message"`
 
 	// Name Where, such as `image_urls[2]`; empty for the body as a whole.
@@ -583,10 +401,7 @@ type FieldError struct {
 	Rule string `json:"rule"`
 }
 
-// FieldErrorIn defines model for FieldError.In.
-type FieldErrorIn string
-
-// GenerateRequest Example: {"aspect_ratio":"16:9","model":"nanobanana","num_outputs":1,"prompt":"A lighthouse made of eggshell at dawn"}
+// GenerateRequest defines model for GenerateRequest.
 type GenerateRequest struct {
 	AspectRatio *GenerateRequestAspectRatio `json:"aspect_ratio,omitempty"`
 
@@ -596,8 +411,10 @@ type GenerateRequest struct {
 	// ImageUrls Images to work from. Their presence makes this an `image_edit`.
 	ImageUrls []string `json:"image_urls,omitempty"`
 
-	// Model What makes the images; `GET /v1/models` lists them with their prices.
-	Model GenerateRequestModel `json:"model"`
+	// Model What makes the images; `GET /v1/models` lists them with their prices. More may come.
+	//
+	// Example: nanobanana
+	Model string `json:"model"`
 
 	// NegativePrompt What to leave out, as far as the model can.
 	NegativePrompt *string `json:"negative_prompt,omitempty"`
@@ -620,9 +437,6 @@ type GenerateRequest struct {
 // GenerateRequestAspectRatio defines model for GenerateRequest.AspectRatio.
 type GenerateRequestAspectRatio string
 
-// GenerateRequestModel What makes the images; `GET /v1/models` lists them with their prices.
-type GenerateRequestModel string
-
 // GenerateRequestResolution The model's default when absent.
 type GenerateRequestResolution string
 
@@ -642,6 +456,11 @@ type HealthEnvelope struct {
 	Error *NoError `json:"error"`
 }
 
+// ImageURL Where an image is.
+//
+// Example: https://eggapi.example.com/files/images/gen_01jz3v9m4r8q5t7w9x0y1z2a3b/0.png
+type ImageURL = string
+
 // Model defines model for Model.
 type Model struct {
 	// AspectRatios Example: ["16:9","9:16"]
@@ -653,7 +472,7 @@ type Model struct {
 	// ID What to send as `model`.
 	//
 	// Example: nanobanana
-	ID     string      `json:"id"`
+	ID     ModelID     `json:"id"`
 	Limits ModelLimits `json:"limits"`
 
 	// Name Its name in the catalogue.
@@ -667,6 +486,11 @@ type Model struct {
 	Resolutions []string   `json:"resolutions"`
 	Types       []TaskType `json:"types"`
 }
+
+// ModelID What to send as `model`.
+//
+// Example: nanobanana
+type ModelID = string
 
 // ModelLimits defines model for ModelLimits.
 type ModelLimits struct {
@@ -697,13 +521,21 @@ type ModelParameter struct {
 	//
 	// Example: 16:9
 	Default *string `json:"default,omitempty"`
-	Maximum *int32  `json:"maximum,omitempty"`
-	Minimum *int32  `json:"minimum,omitempty"`
+
+	// Maximum The greatest number; of a text or a list, its length.
+	Maximum *int32 `json:"maximum,omitempty"`
+
+	// Minimum The least number; of a text or a list, its length.
+	Minimum *int32 `json:"minimum,omitempty"`
 
 	// Name Example: aspect_ratio
-	Name     string             `json:"name"`
-	Required bool               `json:"required"`
-	Type     ModelParameterType `json:"type"`
+	Name     string `json:"name"`
+	Required bool   `json:"required"`
+
+	// Type Its JSON type. More may come.
+	//
+	// Example: string
+	Type string `json:"type"`
 
 	// Values What it may be.
 	//
@@ -711,21 +543,27 @@ type ModelParameter struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// ModelParameterType defines model for ModelParameter.Type.
-type ModelParameterType string
-
 // ModelPrice defines model for ModelPrice.
 type ModelPrice struct {
-	// Price Example: $0.0100
-	Price string `json:"price"`
+	// Price US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+	//
+	// Example: $0.0100
+	Price Money `json:"price"`
 
 	// Resolution Example: 1k
-	Resolution string         `json:"resolution"`
-	Unit       ModelPriceUnit `json:"unit"`
+	Resolution string `json:"resolution"`
+
+	// Unit What is counted. More may come.
+	Unit string `json:"unit"`
 }
 
-// ModelPriceUnit defines model for ModelPrice.Unit.
-type ModelPriceUnit string
+// Money US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+//
+// Example: $0.0100
+type Money = string
+
+// NoData Always null in a refusal.
+type NoData = map[string]interface{}
 
 // NoError Always null in a success.
 type NoError = map[string]interface{}
@@ -763,7 +601,7 @@ type ReadinessEnvelope struct {
 	Error *NoError `json:"error"`
 }
 
-// SignInRequest Example: {"email":"ada@example.com","password":"correct horse 1"}
+// SignInRequest defines model for SignInRequest.
 type SignInRequest struct {
 	CallbackURL          *string                `json:"callbackURL,omitempty"`
 	Email                string                 `json:"email"`
@@ -775,7 +613,7 @@ type SignInRequest struct {
 // SignOutRequest defines model for SignOutRequest.
 type SignOutRequest map[string]interface{}
 
-// SignUpRequest Example: {"email":"ada@example.com","name":"Ada","password":"correct horse 1"}
+// SignUpRequest defines model for SignUpRequest.
 type SignUpRequest struct {
 	CallbackURL          *string                `json:"callbackURL,omitempty"`
 	Email                string                 `json:"email"`
@@ -809,10 +647,10 @@ type Task struct {
 	// CompletedAt Absent until the task ends, in success or failure.
 	CompletedAt *time.Time `json:"completed_at,omitempty"`
 
-	// Cost `$0.00` until completion and for failures.
+	// Cost US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
 	//
 	// Example: $0.0100
-	Cost string `json:"cost"`
+	Cost Money `json:"cost"`
 
 	// CreatedAt Example: 2026-05-08T10:30:00Z
 	CreatedAt time.Time `json:"created_at"`
@@ -825,21 +663,25 @@ type Task struct {
 	// Failure The same as `error`, for programs.
 	Failure *TaskFailure `json:"failure,omitempty"`
 
-	// ID Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
-	ID string `json:"id"`
+	// ID A task's id.
+	//
+	// Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
+	ID TaskID `json:"id"`
 
-	// Model Example: nanobanana
-	Model  string      `json:"model"`
+	// Model What to send as `model`.
+	//
+	// Example: nanobanana
+	Model  ModelID     `json:"model"`
 	Output *TaskOutput `json:"output,omitempty"`
 
 	// StartedAt Absent until a worker begins.
 	StartedAt *time.Time `json:"started_at,omitempty"`
 
 	// Status `pending`: created and queued. `processing`: a worker has begun. `completed`: output, cost and usage are
-	// recorded. `failed`: ended with an error, at no cost.
+	// recorded. `failed`: ended with an error, at no cost. More may come; a task that has `completed_at` has ended.
 	Status TaskStatus `json:"status"`
 
-	// Type `image_edit` when image URLs were given, else `image_generate`.
+	// Type `image_edit` when image URLs were given, else `image_generate`. More may come.
 	Type TaskType `json:"type"`
 }
 
@@ -853,7 +695,7 @@ type TaskEnvelope struct {
 
 // TaskFailure The same as `error`, for programs.
 type TaskFailure struct {
-	// Code One of `content_rejected`, `invalid_input`, `invalid_image_url`, `provider_unavailable`, `timeout`; more may come.
+	// Code Why it failed. More may come.
 	//
 	// Example: content_rejected
 	Code string `json:"code"`
@@ -861,6 +703,11 @@ type TaskFailure struct {
 	// Retryable Whether the same request may well work later.
 	Retryable bool `json:"retryable"`
 }
+
+// TaskID A task's id.
+//
+// Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
+type TaskID = string
 
 // TaskList defines model for TaskList.
 type TaskList struct {
@@ -878,43 +725,47 @@ type TaskListEnvelope struct {
 
 // TaskOutput defines model for TaskOutput.
 type TaskOutput struct {
-	// URL The first image.
+	// URL Where an image is.
 	//
-	// Example: https://file.example.com/images/gen_01jz3v9m4r8q5t7w9x0y1z2a3b/0.png
-	URL string `json:"url"`
+	// Example: https://eggapi.example.com/files/images/gen_01jz3v9m4r8q5t7w9x0y1z2a3b/0.png
+	URL ImageURL `json:"url"`
 
 	// Urls Every image that was made; fewer than asked for when some failed.
-	Urls []string `json:"urls"`
+	Urls []ImageURL `json:"urls"`
 }
 
 // TaskStatus `pending`: created and queued. `processing`: a worker has begun. `completed`: output, cost and usage are
-// recorded. `failed`: ended with an error, at no cost.
-type TaskStatus string
+// recorded. `failed`: ended with an error, at no cost. More may come; a task that has `completed_at` has ended.
+type TaskStatus = string
 
-// TaskType `image_edit` when image URLs were given, else `image_generate`.
-type TaskType string
+// TaskType `image_edit` when image URLs were given, else `image_generate`. More may come.
+type TaskType = string
 
-// Transaction defines model for Transaction.
+// Transaction One change of the balance; a charge is negative.
 type Transaction struct {
-	// Amount Negative for a charge.
+	// Amount US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
 	//
-	// Example: -$0.0100
-	Amount    string    `json:"amount"`
+	// Example: $0.0100
+	Amount    Money     `json:"amount"`
 	CreatedAt time.Time `json:"created_at"`
 
 	// ID Example: txn_01jz3v9m4r8q5t7w9x0y1z2a3b
-	ID   string          `json:"id"`
+	ID string `json:"id"`
+
+	// Kind `top_up`: money came in. `settle`: a task was charged. `adjustment`: set right by the operator. More may come.
 	Kind TransactionKind `json:"kind"`
 
 	// Reference What a top-up or an adjustment refers to.
 	Reference *string `json:"reference,omitempty"`
 
-	// TaskID The task that was charged for.
-	TaskID *string `json:"task_id,omitempty"`
+	// TaskID A task's id.
+	//
+	// Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
+	TaskID *TaskID `json:"task_id,omitempty"`
 }
 
-// TransactionKind defines model for TransactionKind.
-type TransactionKind string
+// TransactionKind `top_up`: money came in. `settle`: a task was charged. `adjustment`: set right by the operator. More may come.
+type TransactionKind = string
 
 // TransactionList defines model for TransactionList.
 type TransactionList struct {
@@ -931,8 +782,6 @@ type TransactionListEnvelope struct {
 }
 
 // UpdateAPIKeyRequest Only what is present changes.
-//
-// Example: {"disabled":false,"name":"production"}
 type UpdateAPIKeyRequest struct {
 	// Disabled A disabled key is refused until enabled again.
 	Disabled *bool `json:"disabled,omitempty"`
@@ -958,25 +807,31 @@ type UsageListEnvelope struct {
 
 // UsageRecord defines model for UsageRecord.
 type UsageRecord struct {
-	// APIKeyID The key that asked; absent for the dashboard.
+	// APIKeyID A key's id.
 	//
 	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
-	APIKeyID *string `json:"api_key_id,omitempty"`
+	APIKeyID *APIKeyID `json:"api_key_id,omitempty"`
 
-	// Cost Example: $0.0100
-	Cost      string    `json:"cost"`
+	// Cost US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+	//
+	// Example: $0.0100
+	Cost      Money     `json:"cost"`
 	CreatedAt time.Time `json:"created_at"`
 
 	// ID Example: use_01jz3v9m4r8q5t7w9x0y1z2a3b
 	ID string `json:"id"`
 
-	// Model Example: nanobanana
-	Model string `json:"model"`
+	// Model What to send as `model`.
+	//
+	// Example: nanobanana
+	Model ModelID `json:"model"`
 
-	// TaskID Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
-	TaskID string `json:"task_id"`
+	// TaskID A task's id.
+	//
+	// Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
+	TaskID TaskID `json:"task_id"`
 
-	// Type `image_edit` when image URLs were given, else `image_generate`.
+	// Type `image_edit` when image URLs were given, else `image_generate`. More may come.
 	Type TaskType `json:"type"`
 
 	// Units Images delivered.
@@ -987,14 +842,18 @@ type UsageRecord struct {
 
 // UsageSummary defines model for UsageSummary.
 type UsageSummary struct {
-	// Model Example: nanobanana
-	Model string `json:"model"`
+	// Model What to send as `model`.
+	//
+	// Example: nanobanana
+	Model ModelID `json:"model"`
 
 	// RequestCount Example: 1
 	RequestCount int64 `json:"request_count"`
 
-	// TotalCost Example: $0.0100
-	TotalCost string `json:"total_cost"`
+	// TotalCost US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+	//
+	// Example: $0.0100
+	TotalCost Money `json:"total_cost"`
 
 	// TotalUnits Example: 1
 	TotalUnits int64 `json:"total_units"`
@@ -1008,6 +867,22 @@ type UsageSummaryEnvelope struct {
 	Error *NoError `json:"error"`
 }
 
+// UserID A user's id.
+//
+// Example: usr_01jz3v9m4r8q5t7w9x0y1z2a3b
+type UserID = string
+
+// WebhookOutput What was made; null when it failed.
+type WebhookOutput struct {
+	// URL Where an image is.
+	//
+	// Example: https://eggapi.example.com/files/images/gen_01jz3v9m4r8q5t7w9x0y1z2a3b/0.png
+	URL ImageURL `json:"url"`
+
+	// Urls Every image.
+	Urls []ImageURL `json:"urls"`
+}
+
 // WebhookPayload What is sent to `webhook_url`. Signed twice: `X-EggAPI-Signature` is `sha256=` and the hex HMAC-SHA256 of
 // `{X-EggAPI-Timestamp}.{body}` with the account's webhook secret; `webhook-id`, `webhook-timestamp` and
 // `webhook-signature` follow Standard Webhooks.
@@ -1015,31 +890,32 @@ type WebhookPayload struct {
 	// Cost Six decimals without a sign.
 	//
 	// Example: 0.016000
-	Cost   string                 `json:"cost"`
-	Error  *string                `json:"error"`
-	Event  WebhookPayloadEvent    `json:"event"`
-	Model  string                 `json:"model"`
-	Output *WebhookPayload_Output `json:"output"`
-	Status WebhookPayloadStatus   `json:"status"`
-	TaskID string                 `json:"task_id"`
+	Cost  string  `json:"cost"`
+	Error *string `json:"error"`
+
+	// Event What has happened. More may come.
+	Event string `json:"event"`
+
+	// Model What to send as `model`.
+	//
+	// Example: nanobanana
+	Model ModelID `json:"model"`
+
+	// Output What was made; null when it failed.
+	Output *WebhookOutput `json:"output"`
+
+	// Status `pending`: created and queued. `processing`: a worker has begun. `completed`: output, cost and usage are
+	// recorded. `failed`: ended with an error, at no cost. More may come; a task that has `completed_at` has ended.
+	Status TaskStatus `json:"status"`
+
+	// TaskID A task's id.
+	//
+	// Example: gen_01jz3v9m4r8q5t7w9x0y1z2a3b
+	TaskID TaskID `json:"task_id"`
 
 	// Timestamp Unix seconds.
-	Timestamp            int64                  `json:"timestamp"`
-	AdditionalProperties map[string]interface{} `json:"-"`
+	Timestamp int64 `json:"timestamp"`
 }
-
-// WebhookPayloadEvent defines model for WebhookPayload.Event.
-type WebhookPayloadEvent string
-
-// WebhookPayload_Output defines model for WebhookPayload.Output.
-type WebhookPayload_Output struct {
-	URL                  *string                `json:"url,omitempty"`
-	Urls                 []string               `json:"urls,omitempty"`
-	AdditionalProperties map[string]interface{} `json:"-"`
-}
-
-// WebhookPayloadStatus defines model for WebhookPayload.Status.
-type WebhookPayloadStatus string
 
 // WebhookSecret defines model for WebhookSecret.
 type WebhookSecret struct {
@@ -1084,6 +960,9 @@ type CreatedBefore = time.Time
 // IdempotencyKeyHeader defines model for IdempotencyKeyHeader.
 type IdempotencyKeyHeader = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // ModelFilter defines model for ModelFilter.
 type ModelFilter = string
 
@@ -1093,17 +972,41 @@ type Page = int
 // PerPage defines model for PerPage.
 type PerPage = int
 
-// AuthRefused Better Auth's error.
-type AuthRefused = AuthError
+// AuthForbidden Better Auth's error.
+type AuthForbidden = AuthError
+
+// AuthInternalError Better Auth's error.
+type AuthInternalError = AuthError
+
+// AuthInvalid Better Auth's error.
+type AuthInvalid = AuthError
+
+// AuthPayloadTooLarge Better Auth's error.
+type AuthPayloadTooLarge = AuthError
+
+// AuthQueryInvalid Better Auth's error.
+type AuthQueryInvalid = AuthError
+
+// AuthRateLimited Better Auth's error.
+type AuthRateLimited = AuthError
+
+// AuthUnavailable Better Auth's error.
+type AuthUnavailable = AuthError
+
+// AuthUnsupportedMediaType Better Auth's error.
+type AuthUnsupportedMediaType = AuthError
 
 // BadRequest defines model for BadRequest.
 type BadRequest = ErrorEnvelope
 
-// Conflict defines model for Conflict.
-type Conflict = ErrorEnvelope
+// BadRequestUnlimited defines model for BadRequestUnlimited.
+type BadRequestUnlimited = ErrorEnvelope
 
 // Forbidden defines model for Forbidden.
 type Forbidden = ErrorEnvelope
+
+// ForbiddenOrUnpaid defines model for ForbiddenOrUnpaid.
+type ForbiddenOrUnpaid = ErrorEnvelope
 
 // IdempotencyMismatch defines model for IdempotencyMismatch.
 type IdempotencyMismatch = ErrorEnvelope
@@ -1111,11 +1014,20 @@ type IdempotencyMismatch = ErrorEnvelope
 // InternalError defines model for InternalError.
 type InternalError = ErrorEnvelope
 
+// InternalErrorUnlimited defines model for InternalErrorUnlimited.
+type InternalErrorUnlimited = ErrorEnvelope
+
 // Invalid defines model for Invalid.
 type Invalid = ErrorEnvelope
 
-// NotFound defines model for NotFound.
-type NotFound = ErrorEnvelope
+// KeyNotFound defines model for KeyNotFound.
+type KeyNotFound = ErrorEnvelope
+
+// KeyRevoked defines model for KeyRevoked.
+type KeyRevoked = ErrorEnvelope
+
+// NotReady defines model for NotReady.
+type NotReady = ErrorEnvelope
 
 // PayloadTooLarge defines model for PayloadTooLarge.
 type PayloadTooLarge = ErrorEnvelope
@@ -1126,11 +1038,38 @@ type RateLimited = ErrorEnvelope
 // ServiceUnavailable defines model for ServiceUnavailable.
 type ServiceUnavailable = ErrorEnvelope
 
+// SessionRequired defines model for SessionRequired.
+type SessionRequired = ErrorEnvelope
+
+// SignInForbidden Better Auth's error.
+type SignInForbidden = AuthError
+
+// SignInInvalid Better Auth's error.
+type SignInInvalid = AuthError
+
+// SignInRefused Better Auth's error.
+type SignInRefused = AuthError
+
+// SignUpInvalid Better Auth's error.
+type SignUpInvalid = AuthError
+
+// StillRunning defines model for StillRunning.
+type StillRunning = ErrorEnvelope
+
+// TaskNotFound defines model for TaskNotFound.
+type TaskNotFound = ErrorEnvelope
+
+// TooManyKeys defines model for TooManyKeys.
+type TooManyKeys = ErrorEnvelope
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = ErrorEnvelope
 
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = ErrorEnvelope
+
+// UserExists Better Auth's error.
+type UserExists = AuthError
 
 // GetSessionParams defines parameters for GetSession.
 type GetSessionParams struct {
@@ -1139,6 +1078,18 @@ type GetSessionParams struct {
 
 	// DisableRefresh `true` leaves the end of the session where it is.
 	DisableRefresh *string `form:"disableRefresh,omitempty" json:"disableRefresh,omitempty"`
+}
+
+// GetContractJSONParams defines parameters for GetContractJSON.
+type GetContractJSONParams struct {
+	// IfNoneMatch The `ETag` of the document you have; several, separated by commas; or `*`.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetContractYAMLParams defines parameters for GetContractYAML.
+type GetContractYAMLParams struct {
+	// IfNoneMatch The `ETag` of the document you have; several, separated by commas; or `*`.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // ListTransactionsParams defines parameters for ListTransactions.
@@ -1179,13 +1130,13 @@ type ListTasksParams struct {
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Status Only tasks in this state.
-	Status *TaskStatus `form:"status,omitempty" json:"status,omitempty"`
+	Status *ListTasksParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Model Only this model.
 	Model *ModelFilter `form:"model,omitempty" json:"model,omitempty"`
 
 	// Type Only tasks of this type.
-	Type *TaskType `form:"type,omitempty" json:"type,omitempty"`
+	Type *ListTasksParamsType `form:"type,omitempty" json:"type,omitempty"`
 
 	// CreatedAfter Only what was created after this time.
 	CreatedAfter *CreatedAfter `form:"created_after,omitempty" json:"created_after,omitempty"`
@@ -1193,6 +1144,12 @@ type ListTasksParams struct {
 	// CreatedBefore Only what was created before this time.
 	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 }
+
+// ListTasksParamsStatus defines parameters for ListTasks.
+type ListTasksParamsStatus string
+
+// ListTasksParamsType defines parameters for ListTasks.
+type ListTasksParamsType string
 
 // ListUsageParams defines parameters for ListUsage.
 type ListUsageParams struct {
@@ -1247,388 +1204,6 @@ type ReceiveTaskCompletedJSONRequestBody = WebhookPayload
 
 // ReceiveTaskFailedJSONRequestBody defines body for ReceiveTaskFailed for application/json ContentType.
 type ReceiveTaskFailedJSONRequestBody = WebhookPayload
-
-// Getter for additional properties for AuthError. Returns the specified
-// element and whether it was found
-func (a AuthError) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for AuthError
-func (a *AuthError) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for AuthError to handle AdditionalProperties
-func (a *AuthError) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["code"]; found {
-		err = json.Unmarshal(raw, &a.Code)
-		if err != nil {
-			return fmt.Errorf("error reading 'code': %w", err)
-		}
-		delete(object, "code")
-	}
-
-	if raw, found := object["message"]; found {
-		err = json.Unmarshal(raw, &a.Message)
-		if err != nil {
-			return fmt.Errorf("error reading 'message': %w", err)
-		}
-		delete(object, "message")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for AuthError to handle AdditionalProperties
-func (a AuthError) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	if a.Code != nil {
-		object["code"], err = json.Marshal(a.Code)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'code': %w", err)
-		}
-	}
-
-	object["message"], err = json.Marshal(a.Message)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'message': %w", err)
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
-}
-
-// Getter for additional properties for AuthSession. Returns the specified
-// element and whether it was found
-func (a AuthSession) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for AuthSession
-func (a *AuthSession) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for AuthSession to handle AdditionalProperties
-func (a *AuthSession) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["createdAt"]; found {
-		err = json.Unmarshal(raw, &a.CreatedAt)
-		if err != nil {
-			return fmt.Errorf("error reading 'createdAt': %w", err)
-		}
-		delete(object, "createdAt")
-	}
-
-	if raw, found := object["expiresAt"]; found {
-		err = json.Unmarshal(raw, &a.ExpiresAt)
-		if err != nil {
-			return fmt.Errorf("error reading 'expiresAt': %w", err)
-		}
-		delete(object, "expiresAt")
-	}
-
-	if raw, found := object["id"]; found {
-		err = json.Unmarshal(raw, &a.ID)
-		if err != nil {
-			return fmt.Errorf("error reading 'id': %w", err)
-		}
-		delete(object, "id")
-	}
-
-	if raw, found := object["ipAddress"]; found {
-		err = json.Unmarshal(raw, &a.IPAddress)
-		if err != nil {
-			return fmt.Errorf("error reading 'ipAddress': %w", err)
-		}
-		delete(object, "ipAddress")
-	}
-
-	if raw, found := object["token"]; found {
-		err = json.Unmarshal(raw, &a.Token)
-		if err != nil {
-			return fmt.Errorf("error reading 'token': %w", err)
-		}
-		delete(object, "token")
-	}
-
-	if raw, found := object["updatedAt"]; found {
-		err = json.Unmarshal(raw, &a.UpdatedAt)
-		if err != nil {
-			return fmt.Errorf("error reading 'updatedAt': %w", err)
-		}
-		delete(object, "updatedAt")
-	}
-
-	if raw, found := object["userAgent"]; found {
-		err = json.Unmarshal(raw, &a.UserAgent)
-		if err != nil {
-			return fmt.Errorf("error reading 'userAgent': %w", err)
-		}
-		delete(object, "userAgent")
-	}
-
-	if raw, found := object["userId"]; found {
-		err = json.Unmarshal(raw, &a.UserID)
-		if err != nil {
-			return fmt.Errorf("error reading 'userId': %w", err)
-		}
-		delete(object, "userId")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for AuthSession to handle AdditionalProperties
-func (a AuthSession) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	object["createdAt"], err = json.Marshal(a.CreatedAt)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'createdAt': %w", err)
-	}
-
-	object["expiresAt"], err = json.Marshal(a.ExpiresAt)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'expiresAt': %w", err)
-	}
-
-	object["id"], err = json.Marshal(a.ID)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'id': %w", err)
-	}
-
-	object["ipAddress"], err = json.Marshal(a.IPAddress)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'ipAddress': %w", err)
-	}
-
-	object["token"], err = json.Marshal(a.Token)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'token': %w", err)
-	}
-
-	object["updatedAt"], err = json.Marshal(a.UpdatedAt)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'updatedAt': %w", err)
-	}
-
-	object["userAgent"], err = json.Marshal(a.UserAgent)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'userAgent': %w", err)
-	}
-
-	object["userId"], err = json.Marshal(a.UserID)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'userId': %w", err)
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
-}
-
-// Getter for additional properties for AuthUser. Returns the specified
-// element and whether it was found
-func (a AuthUser) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for AuthUser
-func (a *AuthUser) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for AuthUser to handle AdditionalProperties
-func (a *AuthUser) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["createdAt"]; found {
-		err = json.Unmarshal(raw, &a.CreatedAt)
-		if err != nil {
-			return fmt.Errorf("error reading 'createdAt': %w", err)
-		}
-		delete(object, "createdAt")
-	}
-
-	if raw, found := object["email"]; found {
-		err = json.Unmarshal(raw, &a.Email)
-		if err != nil {
-			return fmt.Errorf("error reading 'email': %w", err)
-		}
-		delete(object, "email")
-	}
-
-	if raw, found := object["emailVerified"]; found {
-		err = json.Unmarshal(raw, &a.EmailVerified)
-		if err != nil {
-			return fmt.Errorf("error reading 'emailVerified': %w", err)
-		}
-		delete(object, "emailVerified")
-	}
-
-	if raw, found := object["id"]; found {
-		err = json.Unmarshal(raw, &a.ID)
-		if err != nil {
-			return fmt.Errorf("error reading 'id': %w", err)
-		}
-		delete(object, "id")
-	}
-
-	if raw, found := object["image"]; found {
-		err = json.Unmarshal(raw, &a.Image)
-		if err != nil {
-			return fmt.Errorf("error reading 'image': %w", err)
-		}
-		delete(object, "image")
-	}
-
-	if raw, found := object["name"]; found {
-		err = json.Unmarshal(raw, &a.Name)
-		if err != nil {
-			return fmt.Errorf("error reading 'name': %w", err)
-		}
-		delete(object, "name")
-	}
-
-	if raw, found := object["updatedAt"]; found {
-		err = json.Unmarshal(raw, &a.UpdatedAt)
-		if err != nil {
-			return fmt.Errorf("error reading 'updatedAt': %w", err)
-		}
-		delete(object, "updatedAt")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for AuthUser to handle AdditionalProperties
-func (a AuthUser) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	object["createdAt"], err = json.Marshal(a.CreatedAt)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'createdAt': %w", err)
-	}
-
-	object["email"], err = json.Marshal(a.Email)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'email': %w", err)
-	}
-
-	object["emailVerified"], err = json.Marshal(a.EmailVerified)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'emailVerified': %w", err)
-	}
-
-	object["id"], err = json.Marshal(a.ID)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'id': %w", err)
-	}
-
-	object["image"], err = json.Marshal(a.Image)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'image': %w", err)
-	}
-
-	object["name"], err = json.Marshal(a.Name)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'name': %w", err)
-	}
-
-	object["updatedAt"], err = json.Marshal(a.UpdatedAt)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'updatedAt': %w", err)
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
-}
 
 // Getter for additional properties for SignInRequest. Returns the specified
 // element and whether it was found
@@ -1876,246 +1451,6 @@ func (a SignUpRequest) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// Getter for additional properties for WebhookPayload. Returns the specified
-// element and whether it was found
-func (a WebhookPayload) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for WebhookPayload
-func (a *WebhookPayload) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for WebhookPayload to handle AdditionalProperties
-func (a *WebhookPayload) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["cost"]; found {
-		err = json.Unmarshal(raw, &a.Cost)
-		if err != nil {
-			return fmt.Errorf("error reading 'cost': %w", err)
-		}
-		delete(object, "cost")
-	}
-
-	if raw, found := object["error"]; found {
-		err = json.Unmarshal(raw, &a.Error)
-		if err != nil {
-			return fmt.Errorf("error reading 'error': %w", err)
-		}
-		delete(object, "error")
-	}
-
-	if raw, found := object["event"]; found {
-		err = json.Unmarshal(raw, &a.Event)
-		if err != nil {
-			return fmt.Errorf("error reading 'event': %w", err)
-		}
-		delete(object, "event")
-	}
-
-	if raw, found := object["model"]; found {
-		err = json.Unmarshal(raw, &a.Model)
-		if err != nil {
-			return fmt.Errorf("error reading 'model': %w", err)
-		}
-		delete(object, "model")
-	}
-
-	if raw, found := object["output"]; found {
-		err = json.Unmarshal(raw, &a.Output)
-		if err != nil {
-			return fmt.Errorf("error reading 'output': %w", err)
-		}
-		delete(object, "output")
-	}
-
-	if raw, found := object["status"]; found {
-		err = json.Unmarshal(raw, &a.Status)
-		if err != nil {
-			return fmt.Errorf("error reading 'status': %w", err)
-		}
-		delete(object, "status")
-	}
-
-	if raw, found := object["task_id"]; found {
-		err = json.Unmarshal(raw, &a.TaskID)
-		if err != nil {
-			return fmt.Errorf("error reading 'task_id': %w", err)
-		}
-		delete(object, "task_id")
-	}
-
-	if raw, found := object["timestamp"]; found {
-		err = json.Unmarshal(raw, &a.Timestamp)
-		if err != nil {
-			return fmt.Errorf("error reading 'timestamp': %w", err)
-		}
-		delete(object, "timestamp")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for WebhookPayload to handle AdditionalProperties
-func (a WebhookPayload) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	object["cost"], err = json.Marshal(a.Cost)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'cost': %w", err)
-	}
-
-	object["error"], err = json.Marshal(a.Error)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'error': %w", err)
-	}
-
-	object["event"], err = json.Marshal(a.Event)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'event': %w", err)
-	}
-
-	object["model"], err = json.Marshal(a.Model)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'model': %w", err)
-	}
-
-	object["output"], err = json.Marshal(a.Output)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'output': %w", err)
-	}
-
-	object["status"], err = json.Marshal(a.Status)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'status': %w", err)
-	}
-
-	object["task_id"], err = json.Marshal(a.TaskID)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'task_id': %w", err)
-	}
-
-	object["timestamp"], err = json.Marshal(a.Timestamp)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'timestamp': %w", err)
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
-}
-
-// Getter for additional properties for WebhookPayload_Output. Returns the specified
-// element and whether it was found
-func (a WebhookPayload_Output) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for WebhookPayload_Output
-func (a *WebhookPayload_Output) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for WebhookPayload_Output to handle AdditionalProperties
-func (a *WebhookPayload_Output) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["url"]; found {
-		err = json.Unmarshal(raw, &a.URL)
-		if err != nil {
-			return fmt.Errorf("error reading 'url': %w", err)
-		}
-		delete(object, "url")
-	}
-
-	if raw, found := object["urls"]; found {
-		err = json.Unmarshal(raw, &a.Urls)
-		if err != nil {
-			return fmt.Errorf("error reading 'urls': %w", err)
-		}
-		delete(object, "urls")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for WebhookPayload_Output to handle AdditionalProperties
-func (a WebhookPayload_Output) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	if a.URL != nil {
-		object["url"], err = json.Marshal(a.URL)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'url': %w", err)
-		}
-	}
-
-	if a.Urls != nil {
-		object["urls"], err = json.Marshal(a.Urls)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'urls': %w", err)
-		}
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
-}
-
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetSession Get the session
@@ -2130,16 +1465,16 @@ type ServerInterface interface {
 	// SignUpEmail Sign up
 	// (POST /api/auth/sign-up/email)
 	SignUpEmail(ctx echo.Context) error
-	// GetHealth Is the process alive
+	// GetHealth Check that the process is alive
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
-	// GetContractJSON This contract, as JSON
+	// GetContractJSON Get this contract as JSON
 	// (GET /openapi.json)
-	GetContractJSON(ctx echo.Context) error
-	// GetContractYAML This contract, as YAML
+	GetContractJSON(ctx echo.Context, params GetContractJSONParams) error
+	// GetContractYAML Get this contract as YAML
 	// (GET /openapi.yaml)
-	GetContractYAML(ctx echo.Context) error
-	// GetReadiness Can the process serve
+	GetContractYAML(ctx echo.Context, params GetContractYAMLParams) error
+	// GetReadiness Check that the process can serve
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
 	// GetAccount Get the profile
@@ -2159,13 +1494,13 @@ type ServerInterface interface {
 	CreateAPIKey(ctx echo.Context) error
 	// RevokeAPIKey Revoke an API key
 	// (DELETE /v1/api-keys/{id})
-	RevokeAPIKey(ctx echo.Context, id string) error
+	RevokeAPIKey(ctx echo.Context, id APIKeyID) error
 	// GetAPIKey Get an API key
 	// (GET /v1/api-keys/{id})
-	GetAPIKey(ctx echo.Context, id string) error
+	GetAPIKey(ctx echo.Context, id APIKeyID) error
 	// UpdateAPIKey Update an API key
 	// (PATCH /v1/api-keys/{id})
-	UpdateAPIKey(ctx echo.Context, id string) error
+	UpdateAPIKey(ctx echo.Context, id APIKeyID) error
 	// Generate Generate images
 	// (POST /v1/generate)
 	Generate(ctx echo.Context, params GenerateParams) error
@@ -2177,7 +1512,7 @@ type ServerInterface interface {
 	ListTasks(ctx echo.Context, params ListTasksParams) error
 	// GetTask Get a task
 	// (GET /v1/tasks/{id})
-	GetTask(ctx echo.Context, id string) error
+	GetTask(ctx echo.Context, id TaskID) error
 	// ListUsage List usage records
 	// (GET /v1/usage)
 	ListUsage(ctx echo.Context, params ListUsageParams) error
@@ -2265,8 +1600,28 @@ func (w *ServerInterfaceWrapper) GetHealth(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetContractJSON(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContractJSONParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetContractJSON(ctx)
+	err = w.Handler.GetContractJSON(ctx, params)
 	return err
 }
 
@@ -2274,8 +1629,28 @@ func (w *ServerInterfaceWrapper) GetContractJSON(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetContractYAML(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContractYAMLParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetContractYAML(ctx)
+	err = w.Handler.GetContractYAML(ctx, params)
 	return err
 }
 
@@ -2376,7 +1751,7 @@ func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id string
+	var id APIKeyID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -2392,7 +1767,7 @@ func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id string
+	var id APIKeyID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -2408,7 +1783,7 @@ func (w *ServerInterfaceWrapper) GetAPIKey(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) UpdateAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id string
+	var id APIKeyID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -2522,7 +1897,7 @@ func (w *ServerInterfaceWrapper) ListTasks(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetTask(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id string
+	var id TaskID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -2686,31 +2061,31 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
-	router.POST(options.BaseURL+"/v1/generate", wrapper.Generate, options.OperationMiddlewares["generate"]...)
-	router.GET(options.BaseURL+"/v1/tasks", wrapper.ListTasks, options.OperationMiddlewares["listTasks"]...)
-	router.GET(options.BaseURL+"/v1/tasks/:id", wrapper.GetTask, options.OperationMiddlewares["getTask"]...)
-	router.GET(options.BaseURL+"/v1/usage", wrapper.ListUsage, options.OperationMiddlewares["listUsage"]...)
-	router.GET(options.BaseURL+"/v1/usage/summary", wrapper.SummarizeUsage, options.OperationMiddlewares["summarizeUsage"]...)
-	router.GET(options.BaseURL+"/v1/models", wrapper.ListModels, options.OperationMiddlewares["listModels"]...)
+	router.GET(options.BaseURL+"/api/auth/get-session", wrapper.GetSession, options.OperationMiddlewares["getSession"]...)
+	router.POST(options.BaseURL+"/api/auth/sign-in/email", wrapper.SignInEmail, options.OperationMiddlewares["signInEmail"]...)
+	router.POST(options.BaseURL+"/api/auth/sign-out", wrapper.SignOut, options.OperationMiddlewares["signOut"]...)
+	router.POST(options.BaseURL+"/api/auth/sign-up/email", wrapper.SignUpEmail, options.OperationMiddlewares["signUpEmail"]...)
+	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractJSON, options.OperationMiddlewares["getContractJSON"]...)
+	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContractYAML, options.OperationMiddlewares["getContractYAML"]...)
+	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/v1/account", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
+	router.GET(options.BaseURL+"/v1/account/balance", wrapper.GetBalance, options.OperationMiddlewares["getBalance"]...)
+	router.GET(options.BaseURL+"/v1/account/transactions", wrapper.ListTransactions, options.OperationMiddlewares["listTransactions"]...)
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listAPIKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createAPIKey"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeAPIKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getAPIKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:id", wrapper.UpdateAPIKey, options.OperationMiddlewares["updateAPIKey"]...)
-	router.GET(options.BaseURL+"/v1/account", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
-	router.GET(options.BaseURL+"/v1/account/balance", wrapper.GetBalance, options.OperationMiddlewares["getBalance"]...)
-	router.GET(options.BaseURL+"/v1/account/transactions", wrapper.ListTransactions, options.OperationMiddlewares["listTransactions"]...)
+	router.POST(options.BaseURL+"/v1/generate", wrapper.Generate, options.OperationMiddlewares["generate"]...)
+	router.GET(options.BaseURL+"/v1/models", wrapper.ListModels, options.OperationMiddlewares["listModels"]...)
+	router.GET(options.BaseURL+"/v1/tasks", wrapper.ListTasks, options.OperationMiddlewares["listTasks"]...)
+	router.GET(options.BaseURL+"/v1/tasks/:id", wrapper.GetTask, options.OperationMiddlewares["getTask"]...)
+	router.GET(options.BaseURL+"/v1/usage", wrapper.ListUsage, options.OperationMiddlewares["listUsage"]...)
+	router.GET(options.BaseURL+"/v1/usage/summary", wrapper.SummarizeUsage, options.OperationMiddlewares["summarizeUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/webhooks/secret", wrapper.RemoveWebhookSecret, options.OperationMiddlewares["removeWebhookSecret"]...)
 	router.GET(options.BaseURL+"/v1/webhooks/secret", wrapper.GetWebhookSecret, options.OperationMiddlewares["getWebhookSecret"]...)
 	router.POST(options.BaseURL+"/v1/webhooks/secret", wrapper.ReplaceWebhookSecret, options.OperationMiddlewares["replaceWebhookSecret"]...)
-	router.POST(options.BaseURL+"/api/auth/sign-up/email", wrapper.SignUpEmail, options.OperationMiddlewares["signUpEmail"]...)
-	router.POST(options.BaseURL+"/api/auth/sign-in/email", wrapper.SignInEmail, options.OperationMiddlewares["signInEmail"]...)
-	router.POST(options.BaseURL+"/api/auth/sign-out", wrapper.SignOut, options.OperationMiddlewares["signOut"]...)
-	router.GET(options.BaseURL+"/api/auth/get-session", wrapper.GetSession, options.OperationMiddlewares["getSession"]...)
-	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
-	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
-	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetContractYAML, options.OperationMiddlewares["getContractYAML"]...)
-	router.GET(options.BaseURL+"/openapi.json", wrapper.GetContractJSON, options.OperationMiddlewares["getContractJSON"]...)
 
 }
 
@@ -2758,21 +2133,43 @@ func ReceiveTaskFailedCallbackHandler(si CallbackReceiverInterface, middlewares 
 	return h
 }
 
-type AuthRefusedJSONResponse AuthError
+type AuthForbiddenJSONResponse AuthError
+
+type AuthInternalErrorJSONResponse AuthError
+
+type AuthInvalidJSONResponse AuthError
+
+type AuthPayloadTooLargeJSONResponse AuthError
+
+type AuthQueryInvalidJSONResponse AuthError
+
+type AuthRateLimitedJSONResponse AuthError
+
+type AuthUnavailableJSONResponse AuthError
+
+type AuthUnsupportedMediaTypeJSONResponse AuthError
 
 type BadRequestJSONResponse ErrorEnvelope
 
-type ConflictJSONResponse ErrorEnvelope
+type BadRequestUnlimitedJSONResponse ErrorEnvelope
 
 type ForbiddenJSONResponse ErrorEnvelope
+
+type ForbiddenOrUnpaidJSONResponse ErrorEnvelope
 
 type IdempotencyMismatchJSONResponse ErrorEnvelope
 
 type InternalErrorJSONResponse ErrorEnvelope
 
+type InternalErrorUnlimitedJSONResponse ErrorEnvelope
+
 type InvalidJSONResponse ErrorEnvelope
 
-type NotFoundJSONResponse ErrorEnvelope
+type KeyNotFoundJSONResponse ErrorEnvelope
+
+type KeyRevokedJSONResponse ErrorEnvelope
+
+type NotReadyJSONResponse ErrorEnvelope
 
 type PayloadTooLargeJSONResponse ErrorEnvelope
 
@@ -2780,9 +2177,27 @@ type RateLimitedJSONResponse ErrorEnvelope
 
 type ServiceUnavailableJSONResponse ErrorEnvelope
 
+type SessionRequiredJSONResponse ErrorEnvelope
+
+type SignInForbiddenJSONResponse AuthError
+
+type SignInInvalidJSONResponse AuthError
+
+type SignInRefusedJSONResponse AuthError
+
+type SignUpInvalidJSONResponse AuthError
+
+type StillRunningJSONResponse ErrorEnvelope
+
+type TaskNotFoundJSONResponse ErrorEnvelope
+
+type TooManyKeysJSONResponse ErrorEnvelope
+
 type UnauthorizedJSONResponse ErrorEnvelope
 
 type UnsupportedMediaTypeJSONResponse ErrorEnvelope
+
+type UserExistsJSONResponse AuthError
 
 type GetSessionRequestObject struct {
 	Params GetSessionParams
@@ -2806,7 +2221,7 @@ func (response GetSession200JSONResponse) VisitGetSessionResponse(w http.Respons
 	return err
 }
 
-type GetSession400JSONResponse struct{ AuthRefusedJSONResponse }
+type GetSession400JSONResponse struct{ AuthQueryInvalidJSONResponse }
 
 func (response GetSession400JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
@@ -2820,7 +2235,7 @@ func (response GetSession400JSONResponse) VisitGetSessionResponse(w http.Respons
 	return err
 }
 
-type GetSession429JSONResponse AuthError
+type GetSession429JSONResponse struct{ AuthRateLimitedJSONResponse }
 
 func (response GetSession429JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
@@ -2834,7 +2249,7 @@ func (response GetSession429JSONResponse) VisitGetSessionResponse(w http.Respons
 	return err
 }
 
-type GetSession500JSONResponse AuthError
+type GetSession500JSONResponse struct{ AuthInternalErrorJSONResponse }
 
 func (response GetSession500JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
@@ -2848,7 +2263,7 @@ func (response GetSession500JSONResponse) VisitGetSessionResponse(w http.Respons
 	return err
 }
 
-type GetSession503JSONResponse AuthError
+type GetSession503JSONResponse struct{ AuthUnavailableJSONResponse }
 
 func (response GetSession503JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
 
@@ -2884,7 +2299,7 @@ func (response SignInEmail200JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail400JSONResponse struct{ AuthRefusedJSONResponse }
+type SignInEmail400JSONResponse struct{ SignInInvalidJSONResponse }
 
 func (response SignInEmail400JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2898,7 +2313,7 @@ func (response SignInEmail400JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail401JSONResponse AuthError
+type SignInEmail401JSONResponse struct{ SignInRefusedJSONResponse }
 
 func (response SignInEmail401JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2912,7 +2327,7 @@ func (response SignInEmail401JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail403JSONResponse AuthError
+type SignInEmail403JSONResponse struct{ SignInForbiddenJSONResponse }
 
 func (response SignInEmail403JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2926,7 +2341,9 @@ func (response SignInEmail403JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail413JSONResponse AuthError
+type SignInEmail413JSONResponse struct {
+	AuthPayloadTooLargeJSONResponse
+}
 
 func (response SignInEmail413JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2940,7 +2357,9 @@ func (response SignInEmail413JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail415JSONResponse AuthError
+type SignInEmail415JSONResponse struct {
+	AuthUnsupportedMediaTypeJSONResponse
+}
 
 func (response SignInEmail415JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2954,7 +2373,7 @@ func (response SignInEmail415JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail429JSONResponse AuthError
+type SignInEmail429JSONResponse struct{ AuthRateLimitedJSONResponse }
 
 func (response SignInEmail429JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2968,7 +2387,7 @@ func (response SignInEmail429JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail500JSONResponse AuthError
+type SignInEmail500JSONResponse struct{ AuthInternalErrorJSONResponse }
 
 func (response SignInEmail500JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -2982,7 +2401,7 @@ func (response SignInEmail500JSONResponse) VisitSignInEmailResponse(w http.Respo
 	return err
 }
 
-type SignInEmail503JSONResponse AuthError
+type SignInEmail503JSONResponse struct{ AuthUnavailableJSONResponse }
 
 func (response SignInEmail503JSONResponse) VisitSignInEmailResponse(w http.ResponseWriter) error {
 
@@ -3018,7 +2437,7 @@ func (response SignOut200JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut400JSONResponse struct{ AuthRefusedJSONResponse }
+type SignOut400JSONResponse struct{ AuthInvalidJSONResponse }
 
 func (response SignOut400JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3032,7 +2451,7 @@ func (response SignOut400JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut403JSONResponse AuthError
+type SignOut403JSONResponse struct{ AuthForbiddenJSONResponse }
 
 func (response SignOut403JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3046,7 +2465,9 @@ func (response SignOut403JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut413JSONResponse AuthError
+type SignOut413JSONResponse struct {
+	AuthPayloadTooLargeJSONResponse
+}
 
 func (response SignOut413JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3060,7 +2481,9 @@ func (response SignOut413JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut415JSONResponse AuthError
+type SignOut415JSONResponse struct {
+	AuthUnsupportedMediaTypeJSONResponse
+}
 
 func (response SignOut415JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3074,7 +2497,7 @@ func (response SignOut415JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut429JSONResponse AuthError
+type SignOut429JSONResponse struct{ AuthRateLimitedJSONResponse }
 
 func (response SignOut429JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3088,7 +2511,7 @@ func (response SignOut429JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut500JSONResponse AuthError
+type SignOut500JSONResponse struct{ AuthInternalErrorJSONResponse }
 
 func (response SignOut500JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3102,7 +2525,7 @@ func (response SignOut500JSONResponse) VisitSignOutResponse(w http.ResponseWrite
 	return err
 }
 
-type SignOut503JSONResponse AuthError
+type SignOut503JSONResponse struct{ AuthUnavailableJSONResponse }
 
 func (response SignOut503JSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
 
@@ -3138,7 +2561,7 @@ func (response SignUpEmail200JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail400JSONResponse struct{ AuthRefusedJSONResponse }
+type SignUpEmail400JSONResponse struct{ SignUpInvalidJSONResponse }
 
 func (response SignUpEmail400JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3152,7 +2575,7 @@ func (response SignUpEmail400JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail403JSONResponse AuthError
+type SignUpEmail403JSONResponse struct{ AuthForbiddenJSONResponse }
 
 func (response SignUpEmail403JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3166,7 +2589,9 @@ func (response SignUpEmail403JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail413JSONResponse AuthError
+type SignUpEmail413JSONResponse struct {
+	AuthPayloadTooLargeJSONResponse
+}
 
 func (response SignUpEmail413JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3180,7 +2605,9 @@ func (response SignUpEmail413JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail415JSONResponse AuthError
+type SignUpEmail415JSONResponse struct {
+	AuthUnsupportedMediaTypeJSONResponse
+}
 
 func (response SignUpEmail415JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3194,7 +2621,7 @@ func (response SignUpEmail415JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail422JSONResponse AuthError
+type SignUpEmail422JSONResponse struct{ UserExistsJSONResponse }
 
 func (response SignUpEmail422JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3208,7 +2635,7 @@ func (response SignUpEmail422JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail429JSONResponse AuthError
+type SignUpEmail429JSONResponse struct{ AuthRateLimitedJSONResponse }
 
 func (response SignUpEmail429JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3222,7 +2649,7 @@ func (response SignUpEmail429JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail500JSONResponse AuthError
+type SignUpEmail500JSONResponse struct{ AuthInternalErrorJSONResponse }
 
 func (response SignUpEmail500JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3236,7 +2663,7 @@ func (response SignUpEmail500JSONResponse) VisitSignUpEmailResponse(w http.Respo
 	return err
 }
 
-type SignUpEmail503JSONResponse AuthError
+type SignUpEmail503JSONResponse struct{ AuthUnavailableJSONResponse }
 
 func (response SignUpEmail503JSONResponse) VisitSignUpEmailResponse(w http.ResponseWriter) error {
 
@@ -3271,7 +2698,9 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetHealth400JSONResponse struct{ BadRequestJSONResponse }
+type GetHealth400JSONResponse struct {
+	BadRequestUnlimitedJSONResponse
+}
 
 func (response GetHealth400JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
 
@@ -3285,25 +2714,70 @@ func (response GetHealth400JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetContractJSONRequestObject struct {
+type GetHealth500JSONResponse struct {
+	InternalErrorUnlimitedJSONResponse
 }
 
-type GetContractJSONResponseObject interface {
-	VisitGetContractJSONResponse(w http.ResponseWriter) error
-}
-
-type GetContractJSON200JSONResponse map[string]interface{}
-
-func (response GetContractJSON200JSONResponse) VisitGetContractJSONResponse(w http.ResponseWriter) error {
+func (response GetHealth500JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetContractJSONRequestObject struct {
+	Params GetContractJSONParams
+}
+
+type GetContractJSONResponseObject interface {
+	VisitGetContractJSONResponse(w http.ResponseWriter) error
+}
+
+type GetContractJSON200ResponseHeaders struct {
+	ContractVersion string
+	ETag            string
+	ReprDigest      string
+}
+
+type GetContractJSON200JSONResponse struct {
+	Body    Contract
+	Headers GetContractJSON200ResponseHeaders
+}
+
+func (response GetContractJSON200JSONResponse) VisitGetContractJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Contract-Version", fmt.Sprint(response.Headers.ContractVersion))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type GetContractJSON304ResponseHeaders struct {
+	ContractVersion string
+	ETag            string
+}
+
+type GetContractJSON304Response struct {
+	Headers GetContractJSON304ResponseHeaders
+}
+
+func (response GetContractJSON304Response) VisitGetContractJSONResponse(w http.ResponseWriter) error {
+	w.Header().Set("Contract-Version", fmt.Sprint(response.Headers.ContractVersion))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
 }
 
 type GetContractJSON400JSONResponse struct{ BadRequestJSONResponse }
@@ -3334,15 +2808,37 @@ func (response GetContractJSON429JSONResponse) VisitGetContractJSONResponse(w ht
 	return err
 }
 
+type GetContractJSON500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetContractJSON500JSONResponse) VisitGetContractJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetContractYAMLRequestObject struct {
+	Params GetContractYAMLParams
 }
 
 type GetContractYAMLResponseObject interface {
 	VisitGetContractYAMLResponse(w http.ResponseWriter) error
 }
 
+type GetContractYAML200ResponseHeaders struct {
+	ContractVersion string
+	ETag            string
+	ReprDigest      string
+}
+
 type GetContractYAML200ApplicationYamlResponse struct {
 	Body          io.Reader
+	Headers       GetContractYAML200ResponseHeaders
 	ContentLength int64
 }
 
@@ -3352,6 +2848,9 @@ func (response GetContractYAML200ApplicationYamlResponse) VisitGetContractYAMLRe
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
+	w.Header().Set("Contract-Version", fmt.Sprint(response.Headers.ContractVersion))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
 	w.WriteHeader(200)
 
 	if closer, ok := response.Body.(io.ReadCloser); ok {
@@ -3359,6 +2858,22 @@ func (response GetContractYAML200ApplicationYamlResponse) VisitGetContractYAMLRe
 	}
 	_, err := io.Copy(w, response.Body)
 	return err
+}
+
+type GetContractYAML304ResponseHeaders struct {
+	ContractVersion string
+	ETag            string
+}
+
+type GetContractYAML304Response struct {
+	Headers GetContractYAML304ResponseHeaders
+}
+
+func (response GetContractYAML304Response) VisitGetContractYAMLResponse(w http.ResponseWriter) error {
+	w.Header().Set("Contract-Version", fmt.Sprint(response.Headers.ContractVersion))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
 }
 
 type GetContractYAML400JSONResponse struct{ BadRequestJSONResponse }
@@ -3389,6 +2904,20 @@ func (response GetContractYAML429JSONResponse) VisitGetContractYAMLResponse(w ht
 	return err
 }
 
+type GetContractYAML500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetContractYAML500JSONResponse) VisitGetContractYAMLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -3410,7 +2939,9 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 	return err
 }
 
-type GetReadiness400JSONResponse struct{ BadRequestJSONResponse }
+type GetReadiness400JSONResponse struct {
+	BadRequestUnlimitedJSONResponse
+}
 
 func (response GetReadiness400JSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
 
@@ -3424,7 +2955,23 @@ func (response GetReadiness400JSONResponse) VisitGetReadinessResponse(w http.Res
 	return err
 }
 
-type GetReadiness503JSONResponse struct{ ServiceUnavailableJSONResponse }
+type GetReadiness500JSONResponse struct {
+	InternalErrorUnlimitedJSONResponse
+}
+
+func (response GetReadiness500JSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReadiness503JSONResponse struct{ NotReadyJSONResponse }
 
 func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
 
@@ -3473,7 +3020,7 @@ func (response GetAccount400JSONResponse) VisitGetAccountResponse(w http.Respons
 	return err
 }
 
-type GetAccount401JSONResponse struct{ UnauthorizedJSONResponse }
+type GetAccount401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response GetAccount401JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
 
@@ -3578,7 +3125,7 @@ func (response GetBalance400JSONResponse) VisitGetBalanceResponse(w http.Respons
 	return err
 }
 
-type GetBalance401JSONResponse struct{ UnauthorizedJSONResponse }
+type GetBalance401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response GetBalance401JSONResponse) VisitGetBalanceResponse(w http.ResponseWriter) error {
 
@@ -3684,7 +3231,7 @@ func (response ListTransactions400JSONResponse) VisitListTransactionsResponse(w 
 	return err
 }
 
-type ListTransactions401JSONResponse struct{ UnauthorizedJSONResponse }
+type ListTransactions401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response ListTransactions401JSONResponse) VisitListTransactionsResponse(w http.ResponseWriter) error {
 
@@ -3790,7 +3337,7 @@ func (response ListAPIKeys400JSONResponse) VisitListAPIKeysResponse(w http.Respo
 	return err
 }
 
-type ListAPIKeys401JSONResponse struct{ UnauthorizedJSONResponse }
+type ListAPIKeys401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response ListAPIKeys401JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
@@ -3896,7 +3443,7 @@ func (response CreateAPIKey400JSONResponse) VisitCreateAPIKeyResponse(w http.Res
 	return err
 }
 
-type CreateAPIKey401JSONResponse struct{ UnauthorizedJSONResponse }
+type CreateAPIKey401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response CreateAPIKey401JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -3924,7 +3471,7 @@ func (response CreateAPIKey403JSONResponse) VisitCreateAPIKeyResponse(w http.Res
 	return err
 }
 
-type CreateAPIKey409JSONResponse struct{ ConflictJSONResponse }
+type CreateAPIKey409JSONResponse struct{ TooManyKeysJSONResponse }
 
 func (response CreateAPIKey409JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4011,7 +3558,7 @@ func (response CreateAPIKey503JSONResponse) VisitCreateAPIKeyResponse(w http.Res
 }
 
 type RevokeAPIKeyRequestObject struct {
-	ID string `json:"id"`
+	ID APIKeyID `json:"id"`
 }
 
 type RevokeAPIKeyResponseObject interface {
@@ -4046,7 +3593,7 @@ func (response RevokeAPIKey400JSONResponse) VisitRevokeAPIKeyResponse(w http.Res
 	return err
 }
 
-type RevokeAPIKey401JSONResponse struct{ UnauthorizedJSONResponse }
+type RevokeAPIKey401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response RevokeAPIKey401JSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4074,7 +3621,7 @@ func (response RevokeAPIKey403JSONResponse) VisitRevokeAPIKeyResponse(w http.Res
 	return err
 }
 
-type RevokeAPIKey404JSONResponse struct{ NotFoundJSONResponse }
+type RevokeAPIKey404JSONResponse struct{ KeyNotFoundJSONResponse }
 
 func (response RevokeAPIKey404JSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4131,7 +3678,7 @@ func (response RevokeAPIKey503JSONResponse) VisitRevokeAPIKeyResponse(w http.Res
 }
 
 type GetAPIKeyRequestObject struct {
-	ID string `json:"id"`
+	ID APIKeyID `json:"id"`
 }
 
 type GetAPIKeyResponseObject interface {
@@ -4166,7 +3713,7 @@ func (response GetAPIKey400JSONResponse) VisitGetAPIKeyResponse(w http.ResponseW
 	return err
 }
 
-type GetAPIKey401JSONResponse struct{ UnauthorizedJSONResponse }
+type GetAPIKey401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response GetAPIKey401JSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4194,7 +3741,7 @@ func (response GetAPIKey403JSONResponse) VisitGetAPIKeyResponse(w http.ResponseW
 	return err
 }
 
-type GetAPIKey404JSONResponse struct{ NotFoundJSONResponse }
+type GetAPIKey404JSONResponse struct{ KeyNotFoundJSONResponse }
 
 func (response GetAPIKey404JSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4251,7 +3798,7 @@ func (response GetAPIKey503JSONResponse) VisitGetAPIKeyResponse(w http.ResponseW
 }
 
 type UpdateAPIKeyRequestObject struct {
-	ID   string `json:"id"`
+	ID   APIKeyID `json:"id"`
 	Body *UpdateAPIKeyJSONRequestBody
 }
 
@@ -4287,7 +3834,7 @@ func (response UpdateAPIKey400JSONResponse) VisitUpdateAPIKeyResponse(w http.Res
 	return err
 }
 
-type UpdateAPIKey401JSONResponse struct{ UnauthorizedJSONResponse }
+type UpdateAPIKey401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response UpdateAPIKey401JSONResponse) VisitUpdateAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4315,7 +3862,7 @@ func (response UpdateAPIKey403JSONResponse) VisitUpdateAPIKeyResponse(w http.Res
 	return err
 }
 
-type UpdateAPIKey404JSONResponse struct{ NotFoundJSONResponse }
+type UpdateAPIKey404JSONResponse struct{ KeyNotFoundJSONResponse }
 
 func (response UpdateAPIKey404JSONResponse) VisitUpdateAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4329,7 +3876,7 @@ func (response UpdateAPIKey404JSONResponse) VisitUpdateAPIKeyResponse(w http.Res
 	return err
 }
 
-type UpdateAPIKey409JSONResponse struct{ ConflictJSONResponse }
+type UpdateAPIKey409JSONResponse struct{ KeyRevokedJSONResponse }
 
 func (response UpdateAPIKey409JSONResponse) VisitUpdateAPIKeyResponse(w http.ResponseWriter) error {
 
@@ -4476,7 +4023,7 @@ func (response Generate401JSONResponse) VisitGenerateResponse(w http.ResponseWri
 	return err
 }
 
-type Generate403JSONResponse struct{ ForbiddenJSONResponse }
+type Generate403JSONResponse struct{ ForbiddenOrUnpaidJSONResponse }
 
 func (response Generate403JSONResponse) VisitGenerateResponse(w http.ResponseWriter) error {
 
@@ -4490,7 +4037,7 @@ func (response Generate403JSONResponse) VisitGenerateResponse(w http.ResponseWri
 	return err
 }
 
-type Generate409JSONResponse struct{ ConflictJSONResponse }
+type Generate409JSONResponse struct{ StillRunningJSONResponse }
 
 func (response Generate409JSONResponse) VisitGenerateResponse(w http.ResponseWriter) error {
 
@@ -4776,7 +4323,7 @@ func (response ListTasks503JSONResponse) VisitListTasksResponse(w http.ResponseW
 }
 
 type GetTaskRequestObject struct {
-	ID string `json:"id"`
+	ID TaskID `json:"id"`
 }
 
 type GetTaskResponseObject interface {
@@ -4839,7 +4386,7 @@ func (response GetTask403JSONResponse) VisitGetTaskResponse(w http.ResponseWrite
 	return err
 }
 
-type GetTask404JSONResponse struct{ NotFoundJSONResponse }
+type GetTask404JSONResponse struct{ TaskNotFoundJSONResponse }
 
 func (response GetTask404JSONResponse) VisitGetTaskResponse(w http.ResponseWriter) error {
 
@@ -5142,7 +4689,7 @@ func (response RemoveWebhookSecret400JSONResponse) VisitRemoveWebhookSecretRespo
 	return err
 }
 
-type RemoveWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+type RemoveWebhookSecret401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response RemoveWebhookSecret401JSONResponse) VisitRemoveWebhookSecretResponse(w http.ResponseWriter) error {
 
@@ -5247,7 +4794,7 @@ func (response GetWebhookSecret400JSONResponse) VisitGetWebhookSecretResponse(w 
 	return err
 }
 
-type GetWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+type GetWebhookSecret401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response GetWebhookSecret401JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
 
@@ -5352,7 +4899,7 @@ func (response ReplaceWebhookSecret400JSONResponse) VisitReplaceWebhookSecretRes
 	return err
 }
 
-type ReplaceWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+type ReplaceWebhookSecret401JSONResponse struct{ SessionRequiredJSONResponse }
 
 func (response ReplaceWebhookSecret401JSONResponse) VisitReplaceWebhookSecretResponse(w http.ResponseWriter) error {
 
@@ -5436,16 +4983,16 @@ type StrictServerInterface interface {
 	// SignUpEmail Sign up
 	// (POST /api/auth/sign-up/email)
 	SignUpEmail(ctx context.Context, request SignUpEmailRequestObject) (SignUpEmailResponseObject, error)
-	// GetHealth Is the process alive
+	// GetHealth Check that the process is alive
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
-	// GetContractJSON This contract, as JSON
+	// GetContractJSON Get this contract as JSON
 	// (GET /openapi.json)
 	GetContractJSON(ctx context.Context, request GetContractJSONRequestObject) (GetContractJSONResponseObject, error)
-	// GetContractYAML This contract, as YAML
+	// GetContractYAML Get this contract as YAML
 	// (GET /openapi.yaml)
 	GetContractYAML(ctx context.Context, request GetContractYAMLRequestObject) (GetContractYAMLResponseObject, error)
-	// GetReadiness Can the process serve
+	// GetReadiness Check that the process can serve
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 	// GetAccount Get the profile
@@ -5703,8 +5250,10 @@ func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 }
 
 // GetContractJSON operation middleware
-func (sh *strictHandler) GetContractJSON(ctx echo.Context) error {
+func (sh *strictHandler) GetContractJSON(ctx echo.Context, params GetContractJSONParams) error {
 	var request GetContractJSONRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetContractJSON(ctx.Request().Context(), request.(GetContractJSONRequestObject))
@@ -5726,8 +5275,10 @@ func (sh *strictHandler) GetContractJSON(ctx echo.Context) error {
 }
 
 // GetContractYAML operation middleware
-func (sh *strictHandler) GetContractYAML(ctx echo.Context) error {
+func (sh *strictHandler) GetContractYAML(ctx echo.Context, params GetContractYAMLParams) error {
 	var request GetContractYAMLRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetContractYAML(ctx.Request().Context(), request.(GetContractYAMLRequestObject))
@@ -5914,7 +5465,7 @@ func (sh *strictHandler) CreateAPIKey(ctx echo.Context) error {
 }
 
 // RevokeAPIKey operation middleware
-func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, id string) error {
+func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, id APIKeyID) error {
 	var request RevokeAPIKeyRequestObject
 
 	request.ID = id
@@ -5939,7 +5490,7 @@ func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, id string) error {
 }
 
 // GetAPIKey operation middleware
-func (sh *strictHandler) GetAPIKey(ctx echo.Context, id string) error {
+func (sh *strictHandler) GetAPIKey(ctx echo.Context, id APIKeyID) error {
 	var request GetAPIKeyRequestObject
 
 	request.ID = id
@@ -5964,7 +5515,7 @@ func (sh *strictHandler) GetAPIKey(ctx echo.Context, id string) error {
 }
 
 // UpdateAPIKey operation middleware
-func (sh *strictHandler) UpdateAPIKey(ctx echo.Context, id string) error {
+func (sh *strictHandler) UpdateAPIKey(ctx echo.Context, id APIKeyID) error {
 	var request UpdateAPIKeyRequestObject
 
 	request.ID = id
@@ -6108,7 +5659,7 @@ func (sh *strictHandler) ListTasks(ctx echo.Context, params ListTasksParams) err
 }
 
 // GetTask operation middleware
-func (sh *strictHandler) GetTask(ctx echo.Context, id string) error {
+func (sh *strictHandler) GetTask(ctx echo.Context, id TaskID) error {
 	var request GetTaskRequestObject
 
 	request.ID = id

@@ -86,7 +86,7 @@ func (s *Server) TopUp(t testing.TB, userID string, micros int64) {
 func (s *Server) Generate(t testing.TB, key string, r apiclient.GenerateRequest) apiclient.Task {
 	t.Helper()
 	if r.Model == "" {
-		r.Model = apiclient.GenerateRequestModelNanobanana
+		r.Model = "nanobanana"
 	}
 	got, err := s.WithKey(t, key).GenerateWithResponse(t.Context(), nil, r)
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/eggapi/eggapi/gen"
 	"github.com/eggapi/eggapi/handlers"
@@ -177,14 +176,14 @@ func (n *Node) providers() provider.Registry {
 }
 
 func (n *Node) buildHandler(ctx context.Context) error {
-	var contractJSON map[string]any
-	if err := yaml.Unmarshal(gen.Contract, &contractJSON); err != nil {
-		return fault.Wrap(err, "read the contract")
+	asYAML, asJSON, err := handlers.NewDocuments(gen.Contract)
+	if err != nil {
+		return err
 	}
 	c := n.o.Config
 	h := handlers.New(handlers.Deps{
 		Pool: n.Pool, Tasks: n.Tasks, Keyring: n.Keyring, Sessions: n.Sessions, Secrets: n.Secrets, FileURL: n.store.URL,
-		Clock: n.o.Clock, ContractYAML: gen.Contract, ContractJSON: contractJSON, Ready: n.ready,
+		Clock: n.o.Clock, ContractYAML: asYAML, ContractJSON: asJSON, Ready: n.ready,
 	})
 	pages, err := newPages(gen.Web, n.store.URL(""))
 	if err != nil {

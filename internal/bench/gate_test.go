@@ -102,7 +102,7 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 // answering answers two operations at once; the others are never asked.
 type answering struct{ api.StrictServerInterface }
 
-var answeredTask = api.Task{ID: "gen_7", Status: api.TaskStatusPending, Model: "nanobanana", Type: "image_generate", Cost: "$0.00"}
+var answeredTask = api.Task{ID: "gen_7", Status: "pending", Model: "nanobanana", Type: "image_generate", Cost: "$0.00"}
 
 func (answering) GetTask(context.Context, api.GetTaskRequestObject) (api.GetTaskResponseObject, error) {
 	return api.GetTask200JSONResponse{Data: answeredTask}, nil

@@ -156,7 +156,7 @@ func (c *customers) sendOnce(ctx context.Context, client *apiclient.ClientWithRe
 
 func (c *customers) request(o *order) apiclient.GenerateRequest {
 	r := apiclient.GenerateRequest{
-		Model: apiclient.GenerateRequestModelNanobanana, Prompt: "A drill, " + o.name + ".", NumOutputs: &o.images, WebhookURL: &c.hookURL,
+		Model: "nanobanana", Prompt: "A drill, " + o.name + ".", NumOutputs: &o.images, WebhookURL: &c.hookURL,
 	}
 	if o.edit {
 		r.ImageUrls = []string{c.imageURL}

@@ -27,7 +27,11 @@ func TestNew_StartsOnTheContractAsItIs(t *testing.T) {
 func TestNew_RefusesAContractItCouldNotEnforce(t *testing.T) {
 	t.Parallel()
 	tasks := func(doc *openapi3.T) *openapi3.Operation { return doc.Paths.Value("/v1/tasks").Get }
-	codes := func(doc *openapi3.T) *openapi3.Schema { return doc.Components.Schemas["ErrorCode"].Value }
+	codes := func(doc *openapi3.T) map[string]any { return doc.Components.Schemas["ErrorCode"].Value.Extensions }
+	known := func(doc *openapi3.T) []any { return codes(doc)["x-extensible-enum"].([]any) }
+	refusal := func(doc *openapi3.T, status string) map[string]any {
+		return doc.Paths.Value("/v1/tasks/{id}").Get.Responses.Value(status).Value.Extensions
+	}
 	for name, tt := range map[string]struct {
 		edit func(doc *openapi3.T)
 		want string
@@ -55,10 +59,22 @@ func TestNew_RefusesAContractItCouldNotEnforce(t *testing.T) {
 		"a route without an operation": {func(doc *openapi3.T) { doc.Paths.Delete("/v1/models") }, "route GET /v1/models is not in the contract"},
 		"one operationId twice":        {func(doc *openapi3.T) { tasks(doc).OperationID = "getTask" }, "getTask"},
 		"an error code the contract lacks": {func(doc *openapi3.T) {
-			codes(doc).Enum = slices.DeleteFunc(codes(doc).Enum, func(v any) bool { return v == "UPSTREAM_ERROR" })
+			codes(doc)["x-extensible-enum"] = slices.DeleteFunc(known(doc), func(v any) bool { return v == "UPSTREAM_ERROR" })
 		}, "error code UPSTREAM_ERROR is not in the contract"},
-		"an error code nobody gives": {func(doc *openapi3.T) { codes(doc).Enum = append(codes(doc).Enum, "TEAPOT") }, "error codes the vocabulary lacks"},
-		"no error codes":             {func(doc *openapi3.T) { delete(doc.Components.Schemas, "ErrorCode") }, "ErrorCode"},
+		"an error code nobody gives": {func(doc *openapi3.T) { codes(doc)["x-extensible-enum"] = append(known(doc), "TEAPOT") }, "error codes the vocabulary lacks"},
+		"a refusal without codes":    {func(doc *openapi3.T) { refusal(doc, "404")["x-error-codes"] = nil }, "response 404: x-error-codes must list the codes"},
+		"a refusal with a code of another status": {func(doc *openapi3.T) {
+			refusal(doc, "404")["x-error-codes"] = []any{"NOT_FOUND", "CONFLICT"}
+		}, "response 404: error code CONFLICT has no row with this status"},
+		"a default response":       {func(doc *openapi3.T) { tasks(doc).Responses.Set("default", tasks(doc).Responses.Value("400")) }, "response default: name each status"},
+		"deprecated without dates": {func(doc *openapi3.T) { tasks(doc).Deprecated = true }, "deprecated, x-deprecated-at and x-sunset go together"},
+		"a sunset of what is not deprecated": {func(doc *openapi3.T) {
+			tasks(doc).Extensions = map[string]any{"x-sunset": "2027-06-01"}
+		}, "deprecated, x-deprecated-at and x-sunset go together"},
+		"a sunset that is no date":        {func(doc *openapi3.T) { deprecate(tasks(doc), "2026-12-01", "soon") }, "x-sunset is not a date"},
+		"a deprecation that is no date":   {func(doc *openapi3.T) { deprecate(tasks(doc), "now", "2027-06-01") }, "x-deprecated-at is not a date"},
+		"a sunset before the deprecation": {func(doc *openapi3.T) { deprecate(tasks(doc), "2027-06-02", "2027-06-01") }, "x-sunset is before x-deprecated-at"},
+		"no error codes":                  {func(doc *openapi3.T) { delete(doc.Components.Schemas, "ErrorCode") }, "ErrorCode"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,4 +110,9 @@ func TestNew_RefusesALimitThatMakesNoSense(t *testing.T) {
 			t.Error("starts")
 		}
 	}
+}
+
+func deprecate(op *openapi3.Operation, since, sunset string) {
+	op.Deprecated = true
+	op.Extensions = map[string]any{"x-deprecated-at": since, "x-sunset": sunset, "x-deprecation-link": "/docs/policy"}
 }

@@ -41,6 +41,7 @@ type operation struct {
 	cost         int
 	betterAuth   bool // errors in Better Auth's format, and its Origin rules
 	noIPLimit    bool
+	notices      []notice // of its deprecation
 }
 
 var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
@@ -85,6 +86,13 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 	if cost, ok := op.Extensions["x-rate-cost"].(float64); ok {
 		o.cost = int(cost)
 	}
+	if err := checkOperationCodes(op, o.betterAuth); err != nil {
+		return nil, err
+	}
+	var err error
+	if o.notices, err = readNotices(op); err != nil {
+		return nil, err
+	}
 	for _, requirement := range *op.Security {
 		if len(requirement) == 0 {
 			o.optional = true
@@ -112,30 +120,4 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 	open.Security = &openapi3.SecurityRequirements{}
 	o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: &open}
 	return o, nil
-}
-
-// checkCodes fails unless the contract's ErrorCode enum, the vocabulary and the table of answers are one list.
-func checkCodes(doc *openapi3.T) error {
-	if doc.Components == nil || doc.Components.Schemas["ErrorCode"] == nil {
-		return fmt.Errorf("the contract has no schema ErrorCode")
-	}
-	schema := doc.Components.Schemas["ErrorCode"]
-	declared := map[fault.Code]bool{}
-	for _, v := range schema.Value.Enum {
-		text, _ := v.(string)
-		declared[fault.Code(text)] = true
-	}
-	for _, code := range fault.Codes() {
-		if _, ok := answers[code]; !ok {
-			return fmt.Errorf("error code %s has no row in the table of answers", code)
-		}
-		if !declared[code] {
-			return fmt.Errorf("error code %s is not in the contract", code)
-		}
-		delete(declared, code)
-	}
-	if len(declared) > 0 || len(answers) != len(fault.Codes()) {
-		return fmt.Errorf("the contract or the table of answers has error codes the vocabulary lacks")
-	}
-	return nil
 }

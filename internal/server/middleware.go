@@ -38,11 +38,12 @@ func (s *server) requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// nameOperation finds out what is asked for, so that every refusal has the operation's format.
+// nameOperation finds out what is asked for, so that every refusal has the operation's format and tells of its end.
 func (s *server) nameOperation(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if op, ok := s.contract.byRoute[route{c.Request().Method, c.Path()}]; ok {
 			c.Set(operationKey, op)
+			announce(c, op)
 		}
 		return next(c)
 	}

@@ -48,7 +48,7 @@ func TestAdvance_GeminiMakesEachImageInACallOfItsOwn(t *testing.T) {
 	three := int32(3)
 	task := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox", NumOutputs: &three})
 	done := s.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusCompleted || done.Cost != "$0.0300" || len(done.Output.Urls) != 3 {
+	if done.Status != "completed" || done.Cost != "$0.0300" || len(done.Output.Urls) != 3 {
 		t.Errorf("ended as %+v", done)
 	}
 	if n := fake.Calls(); n != 3 {
@@ -63,7 +63,7 @@ func TestAdvance_FallsBackByClassAndChargesOnce(t *testing.T) {
 	a := s.NewAccount(t)
 	task := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "[[403]] a fox"})
 	done := s.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusCompleted || done.Cost != "$0.0100" {
+	if done.Status != "completed" || done.Cost != "$0.0100" {
 		t.Errorf("ended as %+v", done)
 	}
 	if got := providersOf(t, s, task.ID); len(got) != 2 || got[0] != "gemini failed route_auth" || got[1] != "sandbox succeeded" {
@@ -78,7 +78,7 @@ func TestAdvance_ContentBlockIsFinalAndFree(t *testing.T) {
 	a := s.NewAccount(t)
 	task := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "[[moderation]] a fox"})
 	done := s.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusFailed || done.Cost != "$0.00" ||
+	if done.Status != "failed" || done.Cost != "$0.00" ||
 		*done.Error != "Content moderation: prompt contains prohibited content" || done.Failure.Code != "content_rejected" {
 		t.Errorf("ended as %+v", done)
 	}
@@ -94,7 +94,7 @@ func TestAdvance_WithoutAnyRouteTheTaskFailsFree(t *testing.T) {
 	a := s.NewAccount(t)
 	task := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"})
 	done := s.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusFailed || done.Cost != "$0.00" || !done.Failure.Retryable {
+	if done.Status != "failed" || done.Cost != "$0.00" || !done.Failure.Retryable {
 		t.Errorf("ended as %+v", done)
 	}
 	s.CheckBooks(t)
@@ -112,7 +112,7 @@ func TestAdvance_SlowProviderHoldsNoSlot(t *testing.T) {
 	quick := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a hare"})
 	quickDone := s.WaitForEnd(t, a.LiveKey, quick.ID)
 	slowDone := s.WaitForEnd(t, a.LiveKey, slow.ID)
-	if quickDone.Status != apiclient.TaskStatusCompleted || slowDone.Status != apiclient.TaskStatusCompleted {
+	if quickDone.Status != "completed" || slowDone.Status != "completed" {
 		t.Fatalf("ended as %+v and %+v", quickDone, slowDone)
 	}
 	if !quickDone.CompletedAt.Before(*slowDone.CompletedAt) {
@@ -131,7 +131,7 @@ func TestSweep_TaskOfADeadWorkerIsFinishedByAnother(t *testing.T) {
 	exec(t, dead, "insert into attempts (id, task_id, route_id, provider, upstream_model, images, lease_owner) values ('att_0', $1, 'nanobanana-sandbox', 'sandbox', 'sandbox', '{0}', 'dead/1')", task.ID)
 	alive := apitest.New(t, apitest.Options{DatabaseURL: dead.DatabaseURL})
 	done := alive.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusCompleted || done.Cost != "$0.0100" {
+	if done.Status != "completed" || done.Cost != "$0.0100" {
 		t.Errorf("ended as %+v", done)
 	}
 	if got := providersOf(t, alive, task.ID); len(got) != 2 || got[0] != "sandbox failed ambiguous" || got[1] != "sandbox succeeded" {
@@ -151,7 +151,7 @@ func TestSweep_DiscardedJobFailsTheTaskAndReleasesTheHold(t *testing.T) {
 		t.Fatalf("sweep: %v", err)
 	}
 	done := s.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusFailed || done.Cost != "$0.00" {
+	if done.Status != "failed" || done.Cost != "$0.00" {
 		t.Errorf("ended as %+v", done)
 	}
 	if held := count(t, s, "select held_micros from accounts where user_id = $1", a.UserID); held != 0 {
@@ -169,7 +169,7 @@ func TestSweep_LateTaskEndsWithWhatItDelivered(t *testing.T) {
 	exec(t, s, "update tasks set deadline_at = now() - interval '1 second' where id = $1", task.ID)
 	start := time.Now()
 	done := s.WaitForEnd(t, a.LiveKey, task.ID)
-	if done.Status != apiclient.TaskStatusFailed || done.Failure.Code != "timeout" || done.Cost != "$0.00" {
+	if done.Status != "failed" || done.Failure.Code != "timeout" || done.Cost != "$0.00" {
 		t.Errorf("after %s ended as %+v", time.Since(start), done)
 	}
 	s.CheckBooks(t)
@@ -183,7 +183,7 @@ func TestSweep_VanishedJobIsQueuedAgain(t *testing.T) {
 	exec(t, idle, "delete from river_job")
 	exec(t, idle, "update tasks set created_at = now() - interval '10 seconds' where id = $1", task.ID)
 	alive := apitest.New(t, apitest.Options{DatabaseURL: idle.DatabaseURL})
-	if done := alive.WaitForEnd(t, a.LiveKey, task.ID); done.Status != apiclient.TaskStatusCompleted {
+	if done := alive.WaitForEnd(t, a.LiveKey, task.ID); done.Status != "completed" {
 		t.Errorf("ended as %+v", done)
 	}
 	alive.CheckBooks(t)
@@ -215,7 +215,7 @@ func TestSweep_TaskThatCannotBeHelpedDoesNotHoldUpTheOthers(t *testing.T) {
 	if err := s.Node.Tasks.SweepOnce(t.Context()); err == nil {
 		t.Error("the task without a hold was ended without a word")
 	}
-	if done := s.WaitForEnd(t, a.LiveKey, sound.ID); done.Status != apiclient.TaskStatusFailed {
+	if done := s.WaitForEnd(t, a.LiveKey, sound.ID); done.Status != "failed" {
 		t.Errorf("the other ended as %+v", done)
 	}
 }

@@ -55,7 +55,7 @@ func TestMoney_ParallelSubmitsNeverOverspend(t *testing.T) {
 	clients := []*apiclient.ClientWithResponses{one.WithKey(t, a.LiveKey), two.WithKey(t, a.LiveKey)}
 	together(200, func(i int) {
 		got, err := clients[i%2].GenerateWithResponse(t.Context(), nil, apiclient.GenerateRequest{
-			Model: apiclient.GenerateRequestModelNanobanana, Prompt: "a fox",
+			Model: "nanobanana", Prompt: "a fox",
 		})
 		if err != nil {
 			t.Errorf("submit: %v", err)
@@ -92,7 +92,7 @@ func TestMoney_ReplayChargesOnce(t *testing.T) {
 	ids, replays := map[string]int{}, 0
 	together(50, func(i int) {
 		got, err := clients[i%2].GenerateWithResponse(t.Context(), &apiclient.GenerateParams{IdempotencyKey: &key},
-			apiclient.GenerateRequest{Model: apiclient.GenerateRequestModelNanobanana, Prompt: "a fox"})
+			apiclient.GenerateRequest{Model: "nanobanana", Prompt: "a fox"})
 		if err != nil {
 			t.Errorf("submit: %v", err)
 			return
@@ -136,7 +136,7 @@ func TestMoney_AcceptIsAllOrNothing(t *testing.T) {
 		exec(t, s, fmt.Sprintf("create trigger planted before insert or update on %s for each row execute function refuse_write()", broken))
 		key := "key-" + broken
 		got, err := s.WithKey(t, a.LiveKey).GenerateWithResponse(t.Context(), &apiclient.GenerateParams{IdempotencyKey: &key},
-			apiclient.GenerateRequest{Model: apiclient.GenerateRequestModelNanobanana, Prompt: "a fox"})
+			apiclient.GenerateRequest{Model: "nanobanana", Prompt: "a fox"})
 		if err != nil {
 			t.Fatalf("submit: %v", err)
 		}
