@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +52,10 @@ type checkedTransport struct {
 }
 
 func (c *checkedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent, err := keepBody(r)
+	if err != nil {
+		return nil, err
+	}
 	response, err := c.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -63,6 +66,7 @@ func (c *checkedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
+	record(r, sent, response, body)
 	if problem := check(r, response, body); problem != "" {
 		c.t.Errorf("%s %s answered %d against the contract: %s\n%s", r.Method, r.URL.Path, response.StatusCode, problem, body)
 	}
@@ -88,7 +92,29 @@ func check(r *http.Request, response *http.Response, body []byte) string {
 	if err := openapi3filter.ValidateResponse(r.Context(), input); err != nil {
 		return err.Error()
 	}
-	saw(route.Operation.OperationID, response.StatusCode)
+	return checkStrictly(route.Operation, response, body)
+}
+
+// checkStrictly holds an answer against what the contract says beyond its schemas.
+func checkStrictly(op *openapi3.Operation, response *http.Response, body []byte) string {
+	declared := op.Responses.Status(response.StatusCode).Value
+	if name := undeclaredHeader(declared.Headers, response.Header); name != "" {
+		return "it has the header " + name + ", which is not declared"
+	}
+	var value any
+	if isJSON(response.Header) && len(body) > 0 {
+		var err error
+		if value, err = decode(body); err != nil {
+			return "its body is not JSON: " + err.Error()
+		}
+		if problem := undeclaredMember(declared.Content.Get("application/json").Schema, value, "body"); problem != "" {
+			return problem
+		}
+	}
+	if code := errorCode(value); response.StatusCode >= http.StatusBadRequest && !slices.Contains(declaredCodes(declared), code) {
+		return "its error code " + code + " is not declared for this status"
+	}
+	saw(op, response.StatusCode, response.Header, value)
 	return ""
 }
 
@@ -104,35 +130,4 @@ func checkEnvelope(doc *openapi3.T, response *http.Response, body []byte) string
 		return err.Error()
 	}
 	return ""
-}
-
-var seen = struct {
-	sync.Mutex
-	pairs map[string]bool
-}{pairs: map[string]bool{}}
-
-func saw(operationID string, status int) {
-	seen.Lock()
-	defer seen.Unlock()
-	seen.pairs[operationID+" "+strconv.Itoa(status)] = true
-}
-
-// Coverage lists the declared pairs of operation and status, and those that no test has produced.
-func Coverage() (declared, missing []string) {
-	seen.Lock()
-	defer seen.Unlock()
-	for _, item := range Contract().Paths.Map() {
-		for _, op := range item.Operations() {
-			for status := range op.Responses.Map() {
-				pair := op.OperationID + " " + status
-				declared = append(declared, pair)
-				if !seen.pairs[pair] {
-					missing = append(missing, pair)
-				}
-			}
-		}
-	}
-	slices.Sort(declared)
-	slices.Sort(missing)
-	return declared, missing
 }
