@@ -2,74 +2,153 @@ package handlers_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/eggapi/eggapi/gen"
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/handlers"
+	"github.com/eggapi/eggapi/internal/apitest"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/ratelimit"
 	"github.com/eggapi/eggapi/internal/server"
 )
 
-var (
-	byKey     = openapi3.SecurityRequirement{"apiKey": {}}
-	bySession = openapi3.SecurityRequirement{"session": {}}
-	byBoth    = openapi3.SecurityRequirement{"apiKey": {}, "session": {}}
-	byNothing = openapi3.SecurityRequirement{}
-)
-
-// A matrix that cannot fail proves nothing: each of these gates is wrong, and it must say so.
-func TestSecurity_MatrixNoticesAGateThatIsNotTheContracts(t *testing.T) {
+// A matrix that cannot fail proves nothing. Every gate of the contract is broken in every way that the contract
+// allows, one at a time: the door must refuse to open, or the matrix must say so.
+func TestSecurity_MatrixNoticesEveryGateThatIsNotTheContracts(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
-	mutants := []struct {
-		name      string
-		operation string
-		edit      func(op *openapi3.Operation)
-		caught    bool
-	}{
-		{"key or session, unchanged", "listTasks", func(*openapi3.Operation) {}, false},
-		{"key only, unchanged", "listUsage", func(*openapi3.Operation) {}, false},
-		{"Better Auth, unchanged", "signInEmail", func(*openapi3.Operation) {}, false},
-		{"key or session, the order changed", "listTasks", secured(bySession, byKey), true},
-		{"key or session, opened", "listTasks", secured(), true},
-		{"key or session, optional", "listTasks", secured(byNothing, byKey, bySession), true},
-		{"key or session, both needed", "listTasks", secured(byBoth), true},
-		{"key or session to write, sessions shut out", "generate", secured(byKey), true},
-		{"key only, widened to sessions", "listUsage", secured(byKey, bySession), true},
-		{"session only, widened to keys", "getAccount", secured(bySession, byKey), true},
-		{"session only, opened", "getBalance", secured(), true},
-		{"session only to write, widened to keys", "createAPIKey", secured(bySession, byKey), true},
-		{"open, narrowed to sessions", "listModels", secured(bySession), true},
-		{"Better Auth to read, narrowed to keys", "getSession", func(op *openapi3.Operation) {
-			inEnvelope(op)
-			secured(byKey)(op)
-		}, true},
-		{"Better Auth to write, without its rules for origins", "signInEmail", func(op *openapi3.Operation) {
-			inEnvelope(op)
-		}, true},
-	}
-	for _, mutant := range mutants {
-		t.Run(mutant.name, func(t *testing.T) {
-			mutated := m
-			mutated.client = &http.Client{Timeout: 10 * time.Second}
-			mutated.base = serve(t, m.stage, editContract(t, mutant.operation, mutant.edit), m.rooms(t))
-			i := slices.IndexFunc(operations, func(o operation) bool { return o.id == mutant.operation })
-			wrong := mutated.run(t, operations[i:i+1])
-			if caught := len(wrong) > 0; caught != mutant.caught {
-				t.Errorf("noticed %v, want %v: %v", caught, mutant.caught, wrong)
+	m.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
+	rooms, noticed, total := m.rooms(t), 0, 0
+	for _, op := range operations {
+		declared := apitest.Contract().Paths.Value(op.path).GetOperation(op.method)
+		for name, broken := range gateMutants(op, declared) {
+			total++
+			if len(m.behind(t, op, broken, rooms)) > 0 {
+				noticed++
+				continue
 			}
+			t.Errorf("%s: %s: nobody noticed", op.id, name)
+		}
+		// The mutants have changed nothing that the next ones are judged by.
+		if wrong := m.behind(t, op, gateMutant{}, rooms); len(wrong) > 0 {
+			t.Errorf("%s: unchanged, and yet %v", op.id, wrong)
+		}
+	}
+	fmt.Printf("contract coverage: security mutants: %d of %d noticed\n", noticed, total)
+	if total < 5*len(operations) {
+		t.Errorf("only %d mutants of %d operations", total, len(operations))
+	}
+}
+
+// gateMutant is one way to break one gate.
+type gateMutant struct {
+	edit func(op *openapi3.Operation)                                 // of the contract
+	wrap func(t *testing.T, m matrix, door http.Handler) http.Handler // of the door
+}
+
+// gateMutants lists every way to break the gate of an operation.
+func gateMutants(o operation, declared *openapi3.Operation) map[string]gateMutant {
+	requirements := *declared.Security
+	mutants := map[string]gateMutant{"the gate dropped": {wrap: withoutGate(o)}}
+	for i, r := range requirements {
+		rest := slices.Delete(slices.Clone(requirements), i, i+1)
+		mutants[fmt.Sprintf("security line %d removed: %v", i+1, slices.Sorted(maps.Keys(r)))] = gateMutant{edit: secured(rest...)}
+	}
+	for _, scheme := range []string{"apiKey", "session"} {
+		alone := openapi3.SecurityRequirement{scheme: {}}
+		if len(requirements) == 0 {
+			mutants["narrowed to "+scheme] = gateMutant{edit: secured(alone)}
+		} else if !slices.ContainsFunc(requirements, func(r openapi3.SecurityRequirement) bool { return r[scheme] != nil }) {
+			mutants["widened to "+scheme] = gateMutant{edit: secured(append(slices.Clone(requirements), alone)...)}
+		}
+	}
+	if len(requirements) > 0 {
+		mutants["schemes swapped"] = gateMutant{edit: secured(swapped(requirements)...)}
+		mutants["all schemes needed at once"] = gateMutant{edit: secured(openapi3.SecurityRequirement{"apiKey": {}, "session": {}})}
+	}
+	if len(requirements) > 0 && !o.betterAuth() {
+		mutants["no credential needed"] = gateMutant{edit: secured(append(slices.Clone(requirements), openapi3.SecurityRequirement{})...)}
+	}
+	if o.class == eitherWrite || o.class == sessionWrite || o.class == authWrite {
+		mutants["the Origin not checked"] = gateMutant{wrap: fromTrustedPages}
+	}
+	if o.betterAuth() {
+		mutants["in the envelope"] = gateMutant{edit: inEnvelope}
+	}
+	return mutants
+}
+
+// swapped gives each scheme the place of the other; of two alternatives that is their order.
+func swapped(requirements openapi3.SecurityRequirements) openapi3.SecurityRequirements {
+	other := map[string]string{"apiKey": "session", "session": "apiKey"}
+	var all openapi3.SecurityRequirements
+	for _, r := range requirements {
+		turned := openapi3.SecurityRequirement{}
+		for scheme := range r {
+			turned[other[scheme]] = []string{}
+		}
+		all = append(all, turned)
+	}
+	return all
+}
+
+// behind gives what the matrix finds wrong of one operation behind a broken door. A door that refuses to open is one finding.
+func (m matrix) behind(t *testing.T, op operation, broken gateMutant, rooms api.StrictServerInterface) []string {
+	t.Helper()
+	document := gen.Contract
+	if broken.edit != nil {
+		document = editContract(t, op.id, broken.edit)
+	}
+	door, err := newDoor(t, m.stage, document, rooms)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if broken.wrap != nil {
+		door = broken.wrap(t, m, door)
+	}
+	front := httptest.NewServer(door)
+	defer front.Close()
+	m.base = front.URL
+	return m.run(t, []operation{op})
+}
+
+// withoutGate leads the requests of one operation past its gate.
+func withoutGate(o operation) func(t *testing.T, m matrix, door http.Handler) http.Handler {
+	return func(t *testing.T, m matrix, door http.Handler) http.Handler {
+		t.Helper()
+		open := echo.New()
+		open.Logger.SetLevel(99)
+		api.RegisterHandlers(open, api.NewStrictHandler(m.rooms(t), nil))
+		prefix, _, _ := strings.Cut(o.path, "{")
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == o.method && strings.HasPrefix(r.URL.Path, prefix) {
+				open.ServeHTTP(w, r)
+				return
+			}
+			door.ServeHTTP(w, r)
 		})
 	}
+}
+
+// fromTrustedPages has every request say that it comes from one of our pages.
+func fromTrustedPages(_ *testing.T, m matrix, door http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Origin", m.URL)
+		door.ServeHTTP(w, r)
+	})
 }
 
 // inEnvelope takes Better Auth's format away, with the codes that only it has.
@@ -128,17 +207,22 @@ func (s *stage) rooms(t *testing.T) *handlers.Handlers {
 // serve puts another door, built from a contract, in front of rooms.
 func serve(t *testing.T, s *stage, document []byte, rooms api.StrictServerInterface) string {
 	t.Helper()
+	door, err := newDoor(t, s, document, rooms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(door)
+	t.Cleanup(front.Close)
+	return front.URL
+}
+
+func newDoor(t *testing.T, s *stage, document []byte, rooms api.StrictServerInterface) (http.Handler, error) {
+	t.Helper()
 	n := s.Node
-	e, err := server.New(t.Context(), server.Deps{
+	return server.New(t.Context(), server.Deps{
 		Contract: document, Handlers: rooms,
 		Keys: n.Keyring, Sessions: n.Sessions, Files: http.NotFoundHandler(), Pages: http.NotFoundHandler(), Translate: pg.Public,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Clock: time.Now,
 		TrustedOrigins: []string{s.URL}, IPLimit: ratelimit.Rule{PerSecond: 1e6, Burst: 1e6}, KeyLimit: ratelimit.Rule{PerSecond: 1e6, Burst: 1e6},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	front := httptest.NewServer(e)
-	t.Cleanup(front.Close)
-	return front.URL
 }

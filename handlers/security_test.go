@@ -167,7 +167,23 @@ func (m matrix) run(t testing.TB, ops []operation) []string {
 	if after := m.stored(t); withoutSessions(after) != withoutSessions(before) {
 		wrong = append(wrong, fmt.Sprintf("those who were refused left something behind: %s, before %s", after, before))
 	}
+	wrong = append(wrong, m.malformed(t, ops)...)
 	return append(wrong, m.compare(t, ops, func(v verdict) bool { return v == pass })...)
+}
+
+// malformed gives the operations that take from those who may what the contract does not declare.
+func (m matrix) malformed(t testing.TB, ops []operation) []string {
+	t.Helper()
+	var wrong []string
+	for _, op := range ops {
+		r := op.request(m.props, m.allowed(t, op, m.ada))
+		r.path += "?colour=red"
+		a := send(t, m.client, m.base, r)
+		if refusal := a.refusal(); a.status != http.StatusBadRequest || refusal.Code != "BAD_REQUEST" {
+			wrong = append(wrong, fmt.Sprintf("%s takes an undeclared parameter: %d %s", op.id, a.status, refusal.Code))
+		}
+	}
+	return wrong
 }
 
 func (m matrix) compare(t testing.TB, ops []operation, which func(verdict) bool) []string {

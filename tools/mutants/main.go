@@ -64,7 +64,7 @@ func run(ctx context.Context, root, only string) error {
 		failed++
 		fmt.Println(verdict.Text)
 	}
-	fmt.Printf("%d passed, %d failed\n", passed, failed)
+	fmt.Printf("killed %d of %d mutants\n%d passed, %d failed\n", passed, passed+failed, passed, failed)
 	if passed+failed == 0 {
 		return errors.New("no mutant of that name is on the list")
 	}
