@@ -45,6 +45,7 @@ type Handlers struct {
 	system
 }
 
+// A method is missing? It answers the operation of its name: write it in the file of the operation's tag.
 var _ api.StrictServerInterface = (*Handlers)(nil)
 
 // New wires the handlers.

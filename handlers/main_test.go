@@ -22,8 +22,9 @@ func TestMain(m *testing.M) {
 		for _, line := range byOperation(about(declared, "status")) {
 			fmt.Println("contract coverage:", line)
 		}
-		for _, line := range missing {
-			fmt.Println("contract coverage: MISSING", line, "- write a test in handlers/ that produces it")
+		for _, line := range byOperation(missing) {
+			operation, what, _ := strings.Cut(line, " ")
+			fmt.Printf("contract coverage: MISSING %s: write tests in handlers/%s_test.go that are answered %s\n", operation, tagOf(operation), what)
 			code = 1
 		}
 		for _, line := range apitest.UntrueMessages() {
@@ -32,6 +33,18 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// tagOf gives the tag of an operation, which is the name of its files.
+func tagOf(operationID string) string {
+	for _, item := range apitest.Contract().Paths.Map() {
+		for _, op := range item.Operations() {
+			if op.OperationID == operationID {
+				return op.Tags[0]
+			}
+		}
+	}
+	return ""
 }
 
 // about picks the lines on one subject; those on a status alone have two words.
@@ -52,7 +65,7 @@ func byOperation(pairs []string) []string {
 	for _, pair := range pairs {
 		operation, status, _ := strings.Cut(pair, " ")
 		if last := len(lines) - 1; last >= 0 && strings.HasPrefix(lines[last], operation+" ") {
-			lines[last] += " " + status
+			lines[last] += ", " + status
 			continue
 		}
 		lines = append(lines, pair)

@@ -102,7 +102,7 @@ func TestOperations_ListKeptByHandIsTheContracts(t *testing.T) {
 	slices.Sort(declared)
 	slices.Sort(listed)
 	if diff := cmp.Diff(declared, listed); diff != "" {
-		t.Errorf("contract (-), list by hand (+): say here who may call what is new\n%s", diff)
+		t.Errorf("contract (-), list by hand (+): say in handlers/operations_test.go who may call what is new\n%s", diff)
 	}
 }
 
