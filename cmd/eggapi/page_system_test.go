@@ -7,12 +7,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/eggapi/eggapi/internal/apitest"
 )
 
-// The first page in a real browser, as its own script walks through it.
+// The first page in a real browser, as its own script walks through it. What the browser is answered is held
+// against the contract.
 func TestSystem_FirstPageShowsAnImageAndItsCost(t *testing.T) {
 	browser := findBrowser(t)
-	d := sharedDev(t)
+	d := startDevBehindProxy(t)
 	kept, err := os.MkdirTemp("", "eggapi-page-") //nolint:usetesting // it stays after a failure
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +38,14 @@ func TestSystem_FirstPageShowsAnImageAndItsCost(t *testing.T) {
 	if err := os.RemoveAll(kept); err != nil {
 		t.Error(err)
 	}
+}
+
+// startDevBehindProxy starts a service all of whose answers, to its own demo too, are held against the contract.
+func startDevBehindProxy(t *testing.T, env ...string) *dev {
+	t.Helper()
+	proxy, addr := apitest.NewProxy(t), freeAddr(t)
+	proxy.Forward(t, "http://"+addr)
+	return startDev(t, devPlan{addr: addr, env: append(env, "EGGAPI_PUBLIC_URL="+proxy.URL)})
 }
 
 func findBrowser(t *testing.T) string {
