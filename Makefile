@@ -103,7 +103,7 @@ mutants: ## break the code on purpose, one place at a time; the tests must notic
 
 .PHONY: clean
 clean: ## remove what was built; gen/ and .data/ stay
-	@rm -rf bin tools/.stamps tools/node_modules web/node_modules
+	@rm -rf bin tools/.stamps tools/node_modules web/node_modules tools/clients/*/target
 
 # --- parts ------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ type Tree struct {
 }
 
 // Folders that hold nothing a person wrote for this project.
-var skipped = []string{".git", "node_modules", ".data", "bin", ".stamps", ".venv"}
+var skipped = []string{".git", "node_modules", ".data", "bin", ".stamps", ".venv", "target"}
 
 // ReadTree lists the files under root. Derived files are listed too; Derived tells them apart.
 func ReadTree(root string) (*Tree, error) {

@@ -6,7 +6,8 @@ import { type Following, followTask, pace, wait } from "./follow";
 type Step = Task["status"] | Problem | Error;
 
 function taskIn(status: Task["status"]): Task {
-  return { id: "gen_1", status, model: "nanobanana", type: "image_generate", cost: "$0.00", created_at: "2026-05-08T10:30:00Z" };
+  const task: Task = { id: "gen_1", status, model: "nanobanana", type: "image_generate", cost: "$0.00", created_at: "2026-05-08T10:30:00Z" };
+  return status === "pending" || status === "processing" ? task : { ...task, completed_at: "2026-05-08T10:30:12Z" };
 }
 
 /** A following whose loads go through the steps and repeat the last, on a clock that only waiting moves. */
@@ -36,6 +37,11 @@ function script(...steps: Step[]) {
 }
 
 describe("following a task", () => {
+  test("stops at an end whose name is new to it", async () => {
+    const { following } = script("pending", "cancelled");
+    expect((await followTask(following)).status).toBe("cancelled");
+  });
+
   test("looks at once, reports every state and stops at the end", async () => {
     const { following, seen } = script("pending", "processing", "completed");
     await expect(followTask(following)).resolves.toEqual(taskIn("completed"));

@@ -16,9 +16,9 @@ export interface Following {
   clock: () => number;
 }
 
-/** Whether nothing will happen to the task any more. */
+/** Whether nothing will happen to the task any more, whatever its status is called. */
 export function ended(task: Task): boolean {
-  return task.status === "completed" || task.status === "failed";
+  return task.completed_at !== undefined;
 }
 
 /**

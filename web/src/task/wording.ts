@@ -1,7 +1,8 @@
 import type { Task } from "../api/calls";
 import type { Problem } from "../api/problem";
 
-const statusNames: Record<Task["status"], string> = {
+// More may come: a status that is not here is shown as the contract spells it.
+const statusNames: Record<string, string> = {
   pending: "Queued",
   processing: "Drawing",
   completed: "Done",
@@ -9,7 +10,7 @@ const statusNames: Record<Task["status"], string> = {
 };
 
 export function statusName(status: Task["status"]): string {
-  return statusNames[status];
+  return statusNames[status] ?? status;
 }
 
 /** One line on how a task stands, for the eye and for screen readers. */
