@@ -122,7 +122,7 @@ func chargesFor(t *testing.T, session *apiclient.ClientWithResponses, taskID str
 	var amounts []string
 	for _, entry := range got.JSON200.Data.Items {
 		if entry.TaskID != nil && *entry.TaskID == taskID {
-			amounts = append(amounts, string(entry.Kind)+" "+entry.Amount)
+			amounts = append(amounts, entry.Kind+" "+entry.Amount)
 		}
 	}
 	return amounts

@@ -27,6 +27,7 @@ var version = "dev"
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Serve and work with a private PostgreSQL and a demo account."`
 	Serve   serveCommand   `cmd:"" help:"Serve the API and the dashboard."`
+	Mock    mockCommand    `cmd:"" help:"Answer the contract from memory, for tests of clients; no database."`
 	Work    workCommand    `cmd:"" help:"Work the queues."`
 	Migrate migrateCommand `cmd:"" help:"Change or show the schema of the database."`
 	Admin   adminCommand   `cmd:"" help:"Operate the service by hand."`

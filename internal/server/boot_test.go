@@ -66,10 +66,10 @@ func TestNew_RefusesAContractItCouldNotEnforce(t *testing.T) {
 		"a refusal with a code of another status": {func(doc *openapi3.T) {
 			refusal(doc, "404")["x-error-codes"] = []any{"NOT_FOUND", "CONFLICT"}
 		}, "response 404: error code CONFLICT has no row with this status"},
-		"a default response":       {func(doc *openapi3.T) { tasks(doc).Responses.Set("default", tasks(doc).Responses.Value("400")) }, "response default: name each status"},
+		"a default response": {func(doc *openapi3.T) { tasks(doc).Responses.Set("default", tasks(doc).Responses.Value("400")) }, "response default: name each status"},
 		"a session that Better Auth needs": {func(doc *openapi3.T) {
 			doc.Paths.Value("/api/auth/sign-out").Post.Security = &openapi3.SecurityRequirements{{"session": {}}}
-		}, "Better Auth's operations are open, or welcome a session"},
+		}, "an operation of Better Auth is open, or welcomes a session"},
 		"deprecated without dates": {func(doc *openapi3.T) { tasks(doc).Deprecated = true }, "deprecated, x-deprecated-at and x-sunset go together"},
 		"a sunset of what is not deprecated": {func(doc *openapi3.T) {
 			tasks(doc).Extensions = map[string]any{"x-sunset": "2027-06-01"}

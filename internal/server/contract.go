@@ -109,7 +109,7 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		o.alternatives = append(o.alternatives, schemes)
 	}
 	if welcome := o.optional && len(o.alternatives) == 1 && o.alternatives[0][0] == schemeSession; o.betterAuth && !welcome && len(*op.Security) > 0 {
-		return nil, fmt.Errorf("Better Auth's operations are open, or welcome a session and need none")
+		return nil, fmt.Errorf("an operation of Better Auth is open, or welcomes a session and needs none")
 	}
 	for _, parameters := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, p := range parameters {

@@ -44,6 +44,11 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 				return err
 			}
 			s.install(c, op, principal)
+			if s.Between != nil {
+				if err := s.Between(op.id, c.Request()); err != nil {
+					return err
+				}
+			}
 			return next(c)
 		}
 	}

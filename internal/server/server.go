@@ -52,6 +52,9 @@ type Deps struct {
 	BodyLimitBytes int64          // 0 = 1 MiB
 	IPLimit        ratelimit.Rule // zero = off
 	KeyLimit       ratelimit.Rule // zero = off
+	// Between runs after the gate of an operation and before its handler, and can refuse. Optional: the mock plays
+	// failures with it, the service has none.
+	Between func(operationID string, r *http.Request) error
 }
 
 // New builds the server. It fails when the contract, the gates and the routes do not match one another.

@@ -63,7 +63,7 @@ func TestMoney_ParallelSubmitsNeverOverspend(t *testing.T) {
 		}
 		answer := got.Status()
 		if got.JSON403 != nil {
-			answer = string(got.JSON403.Error.Code)
+			answer = got.JSON403.Error.Code
 		}
 		mu.Lock()
 		answers[answer]++

@@ -45,15 +45,19 @@ type Accepted struct {
 
 var (
 	errStillRunning = fault.New(fault.Conflict, "A request with this Idempotency-Key is still running").After(time.Second)
-	errMismatch     = fault.New(fault.IdempotencyMismatch, "This Idempotency-Key was used with another request")
 	errInvalid      = fault.New(fault.ValidationError, "request validation failed")
+
+	// ErrMismatch refuses an Idempotency-Key that is claimed for another request.
+	ErrMismatch = fault.New(fault.IdempotencyMismatch, "This Idempotency-Key was used with another request")
+	// ErrNotSold refuses a model that is unknown or off, or not sold in the resolution.
+	ErrNotSold = errInvalid.WithFields(bodyField("model", "enum", "is not available in this resolution"))
 )
 
 // Submit accepts a task: claim on the Idempotency-Key, job, task and hold in one commit. It fails with
 // VALIDATION_ERROR, INSUFFICIENT_BALANCE, CONFLICT (the same key is in flight) or IDEMPOTENCY_MISMATCH,
 // and then nothing is stored.
 func (d Deps) Submit(ctx context.Context, c Caller, r Request) (Accepted, error) {
-	if err := d.checkURLs(r); err != nil {
+	if err := d.CheckURLs(r); err != nil {
 		return Accepted{}, err
 	}
 	s, err := d.quote(ctx, c, r)
@@ -140,7 +144,7 @@ func (d Deps) replay(ctx context.Context, s *submission) (Accepted, error) {
 	case err != nil:
 		return Accepted{}, fault.Wrap(err, "read an idempotency key")
 	case !bytes.Equal(first.Fingerprint, s.fingerprint):
-		return Accepted{}, errMismatch
+		return Accepted{}, ErrMismatch
 	}
 	return Accepted{Task: first.Task, Replayed: true}, nil
 }
@@ -149,7 +153,7 @@ func (d Deps) replay(ctx context.Context, s *submission) (Accepted, error) {
 func (d Deps) quote(ctx context.Context, c Caller, r Request) (*submission, error) {
 	quote, err := pg.Q.ModelQuote(ctx, d.Pool, db.ModelQuoteParams{Model: r.Model, Resolution: r.Resolution})
 	if pg.NoRows(err) {
-		return nil, errInvalid.WithFields(bodyField("model", "enum", "is not available in this resolution"))
+		return nil, ErrNotSold
 	}
 	if err != nil {
 		return nil, fault.Wrap(err, "quote a price")
@@ -158,7 +162,7 @@ func (d Deps) quote(ctx context.Context, c Caller, r Request) (*submission, erro
 	if r.Resolution != nil {
 		resolution = *r.Resolution
 	}
-	if err := checkLimits(quote.Model, r); err != nil {
+	if err := CheckLimits(quote.Model, r); err != nil {
 		return nil, err
 	}
 	canonical, err := json.Marshal(r)
@@ -167,23 +171,21 @@ func (d Deps) quote(ctx context.Context, c Caller, r Request) (*submission, erro
 	}
 	fingerprint := sha256.Sum256(canonical)
 	now := d.Clock().UTC()
-	kind, limit := TypeGenerate, deadline
+	kind := TypeGenerate
 	if len(r.ImageURLs) > 0 {
 		kind = TypeEdit
-	}
-	if resolution == "4k" {
-		limit = deadline4K
 	}
 	return &submission{caller: c, fingerprint: fingerprint[:], task: db.TaskInsertParams{
 		ID: id.New(id.Task, now), UserID: c.UserID, Environment: c.Environment, APIKeyID: c.APIKeyID,
 		Model: r.Model, Type: kind, Prompt: r.Prompt, NegativePrompt: r.NegativePrompt, AspectRatio: r.AspectRatio,
 		Resolution: resolution, NumOutputs: r.NumOutputs, DurationSeconds: r.Duration, ImageURLs: orNone(r.ImageURLs),
 		WebhookURL: r.WebhookURL, PriceID: quote.PriceID, UnitPriceMicros: quote.UnitMicros,
-		DeadlineAt: now.Add(limit), CreatedAt: now,
+		DeadlineAt: now.Add(Deadline(resolution)), CreatedAt: now,
 	}}, nil
 }
 
-func checkLimits(m db.Model, r Request) error {
+// CheckLimits refuses with VALIDATION_ERROR what the model does not offer.
+func CheckLimits(m db.Model, r Request) error {
 	switch {
 	case !slices.Contains(m.AspectRatios, r.AspectRatio):
 		return errInvalid.WithFields(bodyField("aspect_ratio", "enum", "is not offered by this model"))
@@ -195,8 +197,9 @@ func checkLimits(m db.Model, r Request) error {
 	return nil
 }
 
-// checkURLs refuses URLs that could never be called; who answers there is seen when they are.
-func (d Deps) checkURLs(r Request) error {
+// CheckURLs refuses with VALIDATION_ERROR URLs that could never be called; who answers there is seen when they are. It
+// needs Images only.
+func (d Deps) CheckURLs(r Request) error {
 	var fields []fault.Field
 	for i, u := range r.ImageURLs {
 		if d.Images.CheckURL(u) != nil {

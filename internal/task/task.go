@@ -46,6 +46,14 @@ const (
 	deadline4K = 10 * time.Minute
 )
 
+// Deadline is how long a task of the resolution may take before it fails with timeout.
+func Deadline(resolution string) time.Duration {
+	if resolution == "4k" {
+		return deadline4K
+	}
+	return deadline
+}
+
 // River is the queue's client.
 type River = river.Client[pgx.Tx]
 

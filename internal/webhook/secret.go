@@ -32,7 +32,7 @@ func NewSecrets(pool *pgxpool.Pool, s *Sealer, clock func() time.Time) *Secrets 
 
 // Replace gives the actor a new secret and forgets the old one. It is the only time the secret is shown.
 func (s *Secrets) Replace(ctx context.Context, a audit.Actor) (secret string, row db.WebhookSecret, err error) {
-	secret = newSecret()
+	secret = NewSecret()
 	keyID, sealed := s.sealer.Seal(a.UserID, secret)
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		row, err = pg.Q.WebhookSecretPut(ctx, tx, db.WebhookSecretPutParams{
@@ -76,7 +76,7 @@ func (s *Secrets) Ensure(ctx context.Context, userID string) (secret string, err
 		if !pg.NoRows(err) {
 			return "", fault.Wrap(err, "read a webhook secret")
 		}
-		secret := newSecret()
+		secret := NewSecret()
 		keyID, sealed := s.sealer.Seal(userID, secret)
 		rows, err := pg.Q.WebhookSecretPutFirst(ctx, s.pool, db.WebhookSecretPutFirstParams{
 			UserID: userID, KeyID: keyID, Ciphertext: sealed,
@@ -91,7 +91,8 @@ func (s *Secrets) Ensure(ctx context.Context, userID string) (secret string, err
 	return "", errors.New("read a webhook secret: it is removed as often as it is made")
 }
 
-func newSecret() string {
+// NewSecret makes a signing secret: whsec_ and the base64 of 32 random bytes.
+func NewSecret() string {
 	key := make([]byte, secretBytes)
 	_, _ = rand.Read(key) // never fails: the process ends instead
 	return secretPrefix + base64.StdEncoding.EncodeToString(key)

@@ -38,6 +38,16 @@ var importLaw = map[string]struct{ may, never []string }{
 		may:   []string{house + "gen/db", house + "internal/pg", house + "internal/fault"},
 		never: []string{house + "internal/ledger", house + "internal/webhook", house + "internal/task", house + "gen/api", "github.com/labstack/echo/v4"},
 	},
+	"internal/mock": {
+		may: []string{
+			house + "gen", house + "gen/api", house + "gen/db", house + "handlers", house + "internal/server", house + "internal/task",
+			house + "internal/webhook", house + "internal/provider", house + "internal/auth", house + "internal/fetch",
+		},
+		never: []string{
+			house + "internal/pg", house + "internal/app", house + "internal/config", house + "internal/storage",
+			"github.com/jackc/pgx/v5", "github.com/riverqueue/river", "os",
+		},
+	},
 	"internal/webhook": {
 		may:   []string{house + "gen/db", house + "internal/pg", house + "internal/fault", house + "internal/fetch", "github.com/riverqueue/river"},
 		never: []string{house + "internal/ledger", house + "internal/auth", house + "internal/task", house + "gen/api", "github.com/labstack/echo/v4"},
