@@ -116,29 +116,22 @@ func (o operation) asksNothing() bool {
 }
 
 // props are things of Ada's that operations with an id can be called for.
-type props struct {
-	taskID  string
-	keyID   string
-	spareID string // a key that nobody needs
-}
+type props map[string]string // the {id} of each operation that has one
 
 func (s *stage) newProps(t testing.TB) props {
 	t.Helper()
-	spare, _ := s.newKey(t, newLiveKey(s.ada.UserID))
+	spare, _ := s.newKey(t, newLiveKey(s.ada.UserID)) // a key that nobody needs
 	return props{
-		taskID: s.Generate(t, s.ada.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"}).ID,
-		keyID:  s.ada.LiveID, spareID: spare,
+		"getTask":   s.Generate(t, s.ada.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"}).ID,
+		"getAPIKey": s.ada.LiveID, "updateAPIKey": s.ada.LiveID, "revokeAPIKey": spare,
 	}
 }
 
 // request gives a request that is accepted from a caller who may.
 func (o operation) request(p props, header http.Header) request {
-	thing := p.keyID
-	switch o.id {
-	case "getTask":
-		thing = p.taskID
-	case "revokeAPIKey":
-		thing = p.spareID
+	thing, known := p[o.id]
+	if strings.Contains(o.path, "{id}") && !known {
+		panic("handlers/operations_test.go: newProps has to say what of Ada's " + o.id + " can be called for")
 	}
 	r := request{method: o.method, path: strings.Replace(o.path, "{id}", thing, 1), body: o.body}
 	if o.hasBody() {
