@@ -118,7 +118,7 @@ func TestParity_MockAnswersAsTheServiceDoes(t *testing.T) {
 	t.Logf("%d requests compared", steps)
 	for operationID := range operations() {
 		if !succeeded[operationID] {
-			t.Errorf("no request of the stories succeeds at %s: add one", operationID)
+			t.Errorf("no request of the stories in this file succeeds at %s: add one", operationID)
 		}
 	}
 }
