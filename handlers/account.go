@@ -22,7 +22,7 @@ func (a *account) GetAccount(ctx context.Context, _ api.GetAccountRequestObject)
 		return nil, err
 	}
 	return api.GetAccount200JSONResponse{Data: api.Account{
-		ID: row.ID, Name: row.Name, Email: row.Email, EmailVerified: row.EmailVerified, CreatedAt: wholeSeconds(row.CreatedAt),
+		ID: row.ID, Name: row.Name, Email: row.Email, EmailVerified: row.EmailVerified, CreatedAt: WholeSeconds(row.CreatedAt),
 	}}, nil
 }
 
@@ -57,10 +57,15 @@ func (a *account) ListTransactions(ctx context.Context, r api.ListTransactionsRe
 	}
 	items := make([]api.Transaction, len(rows))
 	for i, row := range rows {
-		items[i] = api.Transaction{
-			ID: row.TransactionID, Kind: api.TransactionKind(row.Kind), Amount: money.Dollars(row.AmountMicros),
-			TaskID: row.TaskID, Reference: row.Reference, CreatedAt: wholeSeconds(row.CreatedAt),
-		}
+		items[i] = ToTransaction(row)
 	}
 	return api.ListTransactions200JSONResponse{Data: api.TransactionList{Items: items, Pagination: at.pagination(total)}}, nil
+}
+
+// ToTransaction gives a ledger entry as the contract has it.
+func ToTransaction(row db.LedgerEntry) api.Transaction {
+	return api.Transaction{
+		ID: row.TransactionID, Kind: row.Kind, Amount: money.Dollars(row.AmountMicros),
+		TaskID: row.TaskID, Reference: row.Reference, CreatedAt: WholeSeconds(row.CreatedAt),
+	}
 }

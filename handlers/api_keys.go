@@ -11,7 +11,8 @@ import (
 	"github.com/eggapi/eggapi/internal/pg"
 )
 
-var errKeyNotFound = fault.New(fault.NotFound, "API key not found")
+// ErrAPIKeyNotFound refuses an id that is nobody's, or somebody else's.
+var ErrAPIKeyNotFound = fault.New(fault.NotFound, "API key not found")
 
 type apiKeys struct {
 	pool    db.DBTX
@@ -35,7 +36,7 @@ func (k *apiKeys) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObjec
 	}
 	items := make([]api.APIKey, len(rows))
 	for i, row := range rows {
-		items[i] = k.toKey(row)
+		items[i] = ToAPIKey(row, k.clock())
 	}
 	return api.ListAPIKeys200JSONResponse{Data: api.APIKeyList{Items: items, Pagination: at.pagination(total)}}, nil
 }
@@ -52,7 +53,7 @@ func (k *apiKeys) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObj
 	if err != nil {
 		return nil, err
 	}
-	key := k.toKey(row)
+	key := ToAPIKey(row, k.clock())
 	return api.CreateAPIKey201JSONResponse{Data: api.CreatedAPIKey{
 		ID: key.ID, Name: key.Name, Environment: key.Environment, Hint: key.Hint, Status: key.Status,
 		ExpiresAt: key.ExpiresAt, CreatedAt: key.CreatedAt, UpdatedAt: key.UpdatedAt, Secret: secret,
@@ -63,12 +64,12 @@ func (k *apiKeys) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObj
 func (k *apiKeys) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (api.GetAPIKeyResponseObject, error) {
 	row, err := pg.Q.APIKeyGet(ctx, k.pool, db.APIKeyGetParams{ID: r.ID, UserID: auth.PrincipalFrom(ctx).UserID})
 	if pg.NoRows(err) {
-		return nil, errKeyNotFound
+		return nil, ErrAPIKeyNotFound
 	}
 	if err != nil {
 		return nil, fault.Wrap(err, "get an API key")
 	}
-	return api.GetAPIKey200JSONResponse{Data: k.toKey(row)}, nil
+	return api.GetAPIKey200JSONResponse{Data: ToAPIKey(row, k.clock())}, nil
 }
 
 // UpdateAPIKey changes a key.
@@ -84,7 +85,7 @@ func (k *apiKeys) UpdateAPIKey(ctx context.Context, r api.UpdateAPIKeyRequestObj
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateAPIKey200JSONResponse{Data: k.toKey(row)}, nil
+	return api.UpdateAPIKey200JSONResponse{Data: ToAPIKey(row, k.clock())}, nil
 }
 
 // RevokeAPIKey ends a key.
@@ -93,13 +94,14 @@ func (k *apiKeys) RevokeAPIKey(ctx context.Context, r api.RevokeAPIKeyRequestObj
 	if err != nil {
 		return nil, err
 	}
-	return api.RevokeAPIKey200JSONResponse{Data: k.toKey(row)}, nil
+	return api.RevokeAPIKey200JSONResponse{Data: ToAPIKey(row, k.clock())}, nil
 }
 
-func (k *apiKeys) toKey(row db.APIKey) api.APIKey {
+// ToAPIKey gives a key as the contract has it; what has run out by now is expired.
+func ToAPIKey(row db.APIKey, now time.Time) api.APIKey {
 	return api.APIKey{
 		ID: row.ID, Name: row.Name, Environment: api.Environment(row.Environment), Hint: row.Hint,
-		Status: api.APIKeyStatus(auth.Status(row, k.clock())), ExpiresAt: wholeSecondsOrNil(row.ExpiresAt),
-		CreatedAt: wholeSeconds(row.CreatedAt), UpdatedAt: wholeSeconds(row.UpdatedAt), RevokedAt: wholeSecondsOrNil(row.RevokedAt),
+		Status: auth.Status(row, now), ExpiresAt: wholeSecondsOrNil(row.ExpiresAt),
+		CreatedAt: WholeSeconds(row.CreatedAt), UpdatedAt: WholeSeconds(row.UpdatedAt), RevokedAt: wholeSecondsOrNil(row.RevokedAt),
 	}
 }

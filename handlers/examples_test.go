@@ -91,8 +91,10 @@ func TestExamples_WebhooksOfTheContractAreThoseThatAreSent(t *testing.T) {
 	image := "https://eggapi.example.com/files/images/" + taskID + "/0.png"
 	for name, e := range map[string]webhook.Event{
 		"task.completed": {TaskID: taskID, Model: "nanobanana", OutputURLs: []string{image}, CostMicros: 10_000, EndedAt: time.Unix(1778236212, 0)},
-		"task.failed": {TaskID: taskID, Model: "nanobanana", Failed: true, EndedAt: time.Unix(1778236202, 0),
-			Error: "Content moderation: prompt contains prohibited content"},
+		"task.failed": {
+			TaskID: taskID, Model: "nanobanana", Failed: true, EndedAt: time.Unix(1778236202, 0),
+			Error: "Content moderation: prompt contains prohibited content",
+		},
 	} {
 		callback := apitest.Contract().Paths.Value("/v1/generate").Post.Callbacks[name].Value
 		for _, item := range callback.Map() {

@@ -24,7 +24,7 @@ func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) 
 	accepted, err := g.tasks.Submit(ctx, task.Caller{
 		UserID: p.UserID, Environment: p.Environment, APIKeyID: orNil(p.KeyID, p.KeyID != ""),
 		IdempotencyKey: r.Params.IdempotencyKey,
-	}, toRequest(*r.Body))
+	}, ToTaskRequest(*r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +33,14 @@ func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) 
 		Headers: api.Generate202ResponseHeaders{IdempotentReplayed: orNil("true", accepted.Replayed)},
 		// What was true at the creation, so that a replay repeats the first answer.
 		Body: api.TaskEnvelope{Data: api.Task{
-			ID: t.ID, Status: task.StatusPending, Model: t.Model, Type: api.TaskType(t.Type),
-			Cost: "$0.00", CreatedAt: wholeSeconds(t.CreatedAt),
+			ID: t.ID, Status: task.StatusPending, Model: t.Model, Type: t.Type,
+			Cost: "$0.00", CreatedAt: WholeSeconds(t.CreatedAt),
 		}},
 	}, nil
 }
 
-func toRequest(b api.GenerateRequest) task.Request {
+// ToTaskRequest gives a validated body as a task's request, with the contract's defaults.
+func ToTaskRequest(b api.GenerateRequest) task.Request {
 	r := task.Request{
 		Model: b.Model, Prompt: b.Prompt, NegativePrompt: b.NegativePrompt, AspectRatio: defaultAspectRatio,
 		NumOutputs: defaultNumOutputs, Duration: b.Duration, Resolution: text(b.Resolution), ImageURLs: b.ImageUrls,

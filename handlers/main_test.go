@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 			all, none := about(declared, what), about(missing, what)
 			fmt.Printf("contract coverage: %s: %d of %d declared produced\n", what, len(all)-len(none), len(all))
 		}
+		fmt.Println("contract coverage: broken gates noticed:", gateMutantsNoticed)
 		for _, line := range byOperation(about(declared, "status")) {
 			fmt.Println("contract coverage:", line)
 		}

@@ -40,23 +40,21 @@ func (m *models) ListModels(ctx context.Context, _ api.ListModelsRequestObject) 
 	}
 	items := make([]api.Model, len(rows))
 	for i, row := range rows {
-		items[i] = toModel(row, prices)
+		items[i] = ToModel(row, prices)
 	}
 	return api.ListModels200JSONResponse{Data: items}, nil
 }
 
-func toModel(row db.Model, prices []db.PriceListCurrentRow) api.Model {
+// ToModel gives a model as the contract has it, with those of the prices that are its own.
+func ToModel(row db.Model, prices []db.PriceListCurrentRow) api.Model {
 	result := api.Model{
-		ID: row.ID, Name: row.Name, Types: make([]api.TaskType, len(row.Types)), AspectRatios: row.AspectRatios,
+		ID: row.ID, Name: row.Name, Types: row.Types, AspectRatios: row.AspectRatios,
 		Resolutions: row.Resolutions, DefaultResolution: row.DefaultResolution, Prices: []api.ModelPrice{},
 		Limits: api.ModelLimits{
 			MaxOutputs: row.MaxOutputs, MaxImageUrls: row.MaxImageUrls,
 			MaxPromptCharacters: maxPromptCharacters, MaxNegativePromptCharacters: maxNegativePromptCharacters,
 		},
 		Parameters: parameters(row),
-	}
-	for i, t := range row.Types {
-		result.Types[i] = api.TaskType(t)
 	}
 	for _, p := range prices {
 		if p.Model == row.ID {

@@ -22,7 +22,7 @@ func (s *session) SignUpEmail(ctx context.Context, r api.SignUpEmailRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return api.SignUpEmail200JSONResponse{Token: in.Token, User: toAuthUser(in.User)}, nil
+	return api.SignUpEmail200JSONResponse{Token: in.Token, User: ToAuthUser(in.User)}, nil
 }
 
 // SignInEmail opens a session.
@@ -33,7 +33,7 @@ func (s *session) SignInEmail(ctx context.Context, r api.SignInEmailRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return api.SignInEmail200JSONResponse{Redirect: false, Token: in.Token, User: toAuthUser(in.User)}, nil
+	return api.SignInEmail200JSONResponse{Redirect: false, Token: in.Token, User: ToAuthUser(in.User)}, nil
 }
 
 // SignOut ends the session.
@@ -55,17 +55,19 @@ func (s *session) GetSession(ctx context.Context, r api.GetSessionRequestObject)
 	if current == nil {
 		return api.GetSession200JSONResponse(nil), nil // written as the literal null
 	}
-	return api.GetSession200JSONResponse{"session": toAuthSession(current.Session), "user": toAuthUser(current.User)}, nil
+	return api.GetSession200JSONResponse{"session": ToAuthSession(current.Session), "user": ToAuthUser(current.User)}, nil
 }
 
-func toAuthUser(u db.User) api.AuthUser {
+// ToAuthUser gives a user as Better Auth spells it.
+func ToAuthUser(u db.User) api.AuthUser {
 	return api.AuthUser{
 		ID: u.ID, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Image: u.Image,
 		CreatedAt: auth.FormatTime(u.CreatedAt), UpdatedAt: auth.FormatTime(u.UpdatedAt),
 	}
 }
 
-func toAuthSession(s db.Session) api.AuthSession {
+// ToAuthSession gives a session as Better Auth spells it.
+func ToAuthSession(s db.Session) api.AuthSession {
 	return api.AuthSession{
 		ID: s.ID, UserID: s.UserID, Token: s.Token, ExpiresAt: auth.FormatTime(s.ExpiresAt),
 		CreatedAt: auth.FormatTime(s.CreatedAt), UpdatedAt: auth.FormatTime(s.UpdatedAt),

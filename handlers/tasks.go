@@ -13,7 +13,8 @@ import (
 	"github.com/eggapi/eggapi/internal/task"
 )
 
-var errTaskNotFound = fault.New(fault.NotFound, "Task not found")
+// ErrTaskNotFound refuses an id that is nobody's, or somebody else's.
+var ErrTaskNotFound = fault.New(fault.NotFound, "Task not found")
 
 type tasks struct {
 	pool    db.DBTX
@@ -25,12 +26,12 @@ func (t *tasks) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.Ge
 	p := auth.PrincipalFrom(ctx)
 	row, err := pg.Q.TaskGet(ctx, t.pool, db.TaskGetParams{ID: r.ID, UserID: p.UserID, Environment: p.Environment})
 	if pg.NoRows(err) {
-		return nil, errTaskNotFound
+		return nil, ErrTaskNotFound
 	}
 	if err != nil {
 		return nil, fault.Wrap(err, "get a task")
 	}
-	return api.GetTask200JSONResponse{Data: t.toTask(row.Task, row.Paths)}, nil
+	return api.GetTask200JSONResponse{Data: ToTask(row.Task, row.Paths, t.fileURL)}, nil
 }
 
 // ListTasks gives a page of tasks.
@@ -55,22 +56,23 @@ func (t *tasks) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (ap
 	}
 	items := make([]api.Task, len(rows))
 	for i, row := range rows {
-		items[i] = t.toTask(row.Task, row.Paths)
+		items[i] = ToTask(row.Task, row.Paths, t.fileURL)
 	}
 	return api.ListTasks200JSONResponse{Data: api.TaskList{Items: items, Pagination: at.pagination(total)}}, nil
 }
 
-// toTask leaves out what a task does not have yet, as the public service does.
-func (t *tasks) toTask(row db.Task, paths []string) api.Task {
+// ToTask gives a task as the contract has it. What it does not have yet is left out, as the public service does. paths are
+// those of its images, and fileURL says where a path is served.
+func ToTask(row db.Task, paths []string, fileURL func(path string) string) api.Task {
 	result := api.Task{
-		ID: row.ID, Status: api.TaskStatus(row.Status), Model: row.Model, Type: api.TaskType(row.Type),
-		Cost: money.Dollars(row.CostMicros), CreatedAt: wholeSeconds(row.CreatedAt),
+		ID: row.ID, Status: row.Status, Model: row.Model, Type: row.Type,
+		Cost: money.Dollars(row.CostMicros), CreatedAt: WholeSeconds(row.CreatedAt),
 		StartedAt: wholeSecondsOrNil(row.StartedAt), CompletedAt: wholeSecondsOrNil(row.CompletedAt),
 	}
 	if row.Status == task.StatusCompleted {
 		urls := make([]string, len(paths))
 		for i, path := range paths {
-			urls[i] = t.fileURL(path)
+			urls[i] = fileURL(path)
 		}
 		result.Output = &api.TaskOutput{URL: urls[0], Urls: urls}
 	}
@@ -81,12 +83,13 @@ func (t *tasks) toTask(row db.Task, paths []string) api.Task {
 	return result
 }
 
-func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+// WholeSeconds spells times as the contract does: UTC, without a fraction.
+func WholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 func wholeSecondsOrNil(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	whole := wholeSeconds(*t)
+	whole := WholeSeconds(*t)
 	return &whole
 }

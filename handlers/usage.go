@@ -36,7 +36,7 @@ func (u *usage) ListUsage(ctx context.Context, r api.ListUsageRequestObject) (ap
 	}
 	items := make([]api.UsageRecord, len(rows))
 	for i, row := range rows {
-		items[i] = toUsageRecord(row)
+		items[i] = ToUsageRecord(row)
 	}
 	return api.ListUsage200JSONResponse{Data: api.UsageList{Items: items, Pagination: at.pagination(total)}}, nil
 }
@@ -59,9 +59,10 @@ func (u *usage) SummarizeUsage(ctx context.Context, r api.SummarizeUsageRequestO
 	return api.SummarizeUsage200JSONResponse{Data: items}, nil
 }
 
-func toUsageRecord(row db.UsageRecord) api.UsageRecord {
+// ToUsageRecord gives a record as the contract has it.
+func ToUsageRecord(row db.UsageRecord) api.UsageRecord {
 	return api.UsageRecord{
-		ID: row.ID, TaskID: row.TaskID, APIKeyID: row.APIKeyID, Model: row.Model, Type: api.TaskType(row.Type),
-		Units: row.Units, Cost: money.Dollars(row.CostMicros), CreatedAt: wholeSeconds(row.CreatedAt),
+		ID: row.ID, TaskID: row.TaskID, APIKeyID: row.APIKeyID, Model: row.Model, Type: row.Type,
+		Units: row.Units, Cost: money.Dollars(row.CostMicros), CreatedAt: WholeSeconds(row.CreatedAt),
 	}
 }

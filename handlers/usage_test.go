@@ -54,7 +54,7 @@ func TestUsage_RecordsAndSummaryAgreeUnderEveryFilter(t *testing.T) {
 			if r.APIKeyID != nil {
 				key = *r.APIKeyID
 			}
-			listed = append(listed, strings.Join([]string{r.TaskID, key, r.Model, string(r.Type), itoa(int64(r.Units)), r.Cost}, " "))
+			listed = append(listed, strings.Join([]string{r.TaskID, key, r.Model, r.Type, itoa(int64(r.Units)), r.Cost}, " "))
 		}
 		if diff := cmp.Diff(records, listed); diff != "" || got.Pagination.Total != int64(len(records)) {
 			t.Errorf("records of %v: total %d; want (-), got (+)\n%s", tt.query, got.Pagination.Total, diff)

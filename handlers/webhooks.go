@@ -25,7 +25,7 @@ func (w *webhooks) GetWebhookSecret(ctx context.Context, _ api.GetWebhookSecretR
 	if err != nil {
 		return nil, fault.Wrap(err, "get a webhook secret")
 	}
-	since := wholeSeconds(row.CreatedAt)
+	since := WholeSeconds(row.CreatedAt)
 	return api.GetWebhookSecret200JSONResponse{Data: api.WebhookSecretStatus{Configured: true, CreatedAt: &since}}, nil
 }
 
@@ -36,7 +36,7 @@ func (w *webhooks) ReplaceWebhookSecret(ctx context.Context, _ api.ReplaceWebhoo
 		return nil, err
 	}
 	return api.ReplaceWebhookSecret201JSONResponse{Data: api.WebhookSecret{
-		Configured: true, CreatedAt: wholeSeconds(row.CreatedAt), Secret: secret,
+		Configured: true, CreatedAt: WholeSeconds(row.CreatedAt), Secret: secret,
 	}}, nil
 }
 

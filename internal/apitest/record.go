@@ -25,9 +25,13 @@ type exchange struct {
 
 var recording sync.Mutex
 
+func recordPath() string {
+	return os.Getenv(recordTo) //nolint:forbidigo // a switch of the tests, no setting of the service
+}
+
 // record appends an exchange to the record, when one is asked for.
 func record(r *http.Request, requestBody []byte, response *http.Response, body []byte) {
-	path := os.Getenv(recordTo)
+	path := recordPath()
 	if path == "" {
 		return
 	}
@@ -52,7 +56,7 @@ func record(r *http.Request, requestBody []byte, response *http.Response, body [
 
 // keepBody reads a request's body and puts it back.
 func keepBody(r *http.Request) ([]byte, error) {
-	if r.Body == nil || os.Getenv(recordTo) == "" {
+	if r.Body == nil || recordPath() == "" {
 		return nil, nil
 	}
 	body, err := io.ReadAll(r.Body)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/money"
@@ -22,7 +23,7 @@ func (m *Mock) GetAccount(ctx context.Context, _ api.GetAccountRequestObject) (a
 		return nil, err
 	}
 	return api.GetAccount200JSONResponse{Data: api.Account{
-		ID: u.row.ID, Name: u.row.Name, Email: u.row.Email, EmailVerified: u.row.EmailVerified, CreatedAt: wholeSeconds(u.row.CreatedAt),
+		ID: u.row.ID, Name: u.row.Name, Email: u.row.Email, EmailVerified: u.row.EmailVerified, CreatedAt: handlers.WholeSeconds(u.row.CreatedAt),
 	}}, nil
 }
 
@@ -53,15 +54,8 @@ func (m *Mock) ListTransactions(ctx context.Context, r api.ListTransactionsReque
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
 	mine := only(m.memory.entries.newest(), func(e *entry) bool { return e.userID == userID })
-	items, pagination := page(mine, r.Params.Page, r.Params.PerPage, toTransaction)
+	items, pagination := page(mine, r.Params.Page, r.Params.PerPage, func(e *entry) api.Transaction { return handlers.ToTransaction(e.row) })
 	return api.ListTransactions200JSONResponse{Data: api.TransactionList{Items: items, Pagination: pagination}}, nil
-}
-
-func toTransaction(e *entry) api.Transaction {
-	return api.Transaction{
-		ID: e.row.TransactionID, Kind: e.row.Kind, Amount: money.Dollars(e.row.AmountMicros),
-		TaskID: e.row.TaskID, Reference: e.row.Reference, CreatedAt: wholeSeconds(e.row.CreatedAt),
-	}
 }
 
 // hold sets an amount aside. It is false when what is available does not cover it.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
@@ -16,7 +17,6 @@ const maxOpenKeys = 100
 
 // The texts are the real service's, held to it by a test.
 var (
-	errKeyNotFound  = fault.New(fault.NotFound, "API key not found")
 	errKeyIsRevoked = fault.New(fault.Conflict, "API key has been revoked")
 	errTooManyKeys  = fault.New(fault.Conflict, "You already have 100 API keys; revoke one before you create another")
 	errExpiryPast   = fault.New(fault.ValidationError, "expires_at must be in the future").
@@ -31,7 +31,7 @@ func (m *Mock) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObject) 
 	mine := only(m.memory.keys.newest(), func(k *db.APIKey) bool {
 		return k.UserID == userID && is(r.Params.Environment, k.Environment)
 	})
-	items, pagination := page(mine, r.Params.Page, r.Params.PerPage, m.toKey)
+	items, pagination := page(mine, r.Params.Page, r.Params.PerPage, func(row *db.APIKey) api.APIKey { return handlers.ToAPIKey(*row, m.now()) })
 	return api.ListAPIKeys200JSONResponse{Data: api.APIKeyList{Items: items, Pagination: pagination}}, nil
 }
 
@@ -58,7 +58,7 @@ func (m *Mock) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObject
 		return nil, errTooManyKeys
 	}
 	m.memory.keys.put(string(row.Digest), &row)
-	key := m.toKey(&row)
+	key := handlers.ToAPIKey(row, m.now())
 	return api.CreateAPIKey201JSONResponse{Data: api.CreatedAPIKey{
 		ID: key.ID, Name: key.Name, Environment: key.Environment, Hint: key.Hint, Status: key.Status,
 		ExpiresAt: key.ExpiresAt, CreatedAt: key.CreatedAt, UpdatedAt: key.UpdatedAt, Secret: secret,
@@ -82,7 +82,7 @@ func (m *Mock) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (api
 	if err != nil {
 		return nil, err
 	}
-	return api.GetAPIKey200JSONResponse{Data: m.toKey(row)}, nil
+	return api.GetAPIKey200JSONResponse{Data: handlers.ToAPIKey(*row, m.now())}, nil
 }
 
 // key gives a key of the caller's.
@@ -91,7 +91,7 @@ func (m *memory) key(ctx context.Context, keyID string) (*db.APIKey, error) {
 	if row := m.keys.first(func(k *db.APIKey) bool { return k.ID == keyID && k.UserID == userID }); row != nil {
 		return row, nil
 	}
-	return nil, errKeyNotFound
+	return nil, handlers.ErrAPIKeyNotFound
 }
 
 // UpdateAPIKey changes a key.
@@ -127,7 +127,7 @@ func (m *Mock) UpdateAPIKey(ctx context.Context, r api.UpdateAPIKeyRequestObject
 		row.DisabledAt = &now
 	}
 	row.UpdatedAt = now
-	return api.UpdateAPIKey200JSONResponse{Data: m.toKey(row)}, nil
+	return api.UpdateAPIKey200JSONResponse{Data: handlers.ToAPIKey(*row, m.now())}, nil
 }
 
 // RevokeAPIKey ends a key.
@@ -142,13 +142,5 @@ func (m *Mock) RevokeAPIKey(ctx context.Context, r api.RevokeAPIKeyRequestObject
 	if row.RevokedAt == nil {
 		row.RevokedAt, row.UpdatedAt = &now, now
 	}
-	return api.RevokeAPIKey200JSONResponse{Data: m.toKey(row)}, nil
-}
-
-func (m *Mock) toKey(row *db.APIKey) api.APIKey {
-	return api.APIKey{
-		ID: row.ID, Name: row.Name, Environment: api.Environment(row.Environment), Hint: row.Hint,
-		Status: auth.Status(*row, m.now()), ExpiresAt: wholeSecondsOrNil(row.ExpiresAt),
-		CreatedAt: wholeSeconds(row.CreatedAt), UpdatedAt: wholeSeconds(row.UpdatedAt), RevokedAt: wholeSecondsOrNil(row.RevokedAt),
-	}
+	return api.RevokeAPIKey200JSONResponse{Data: handlers.ToAPIKey(*row, m.now())}, nil
 }

@@ -22,7 +22,11 @@ func defaultSchedule() []time.Duration {
 // announce sends the end of a task to its webhook URL, until it is taken or the tries are used up.
 func (m *Mock) announce(ctx context.Context, j *job) {
 	m.memory.mu.Lock()
-	row, urls := j.row, m.urls(j.paths)
+	row := j.row
+	var urls []string
+	for _, path := range j.paths {
+		urls = append(urls, m.fileURL(path))
+	}
 	m.memory.mu.Unlock()
 	if row.WebhookURL == nil {
 		return

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
@@ -16,17 +17,14 @@ import (
 )
 
 // The contract's defaults.
-const (
-	defaultAspectRatio = "16:9"
-	defaultNumOutputs  = 1
-)
+const ()
 
 // claimLifetime is how long an Idempotency-Key stays taken.
 const claimLifetime = 24 * time.Hour
 
 // Generate accepts a task and begins to work on it.
 func (m *Mock) Generate(ctx context.Context, r api.GenerateRequestObject) (api.GenerateResponseObject, error) { //nolint:contextcheck // the task outlives the request
-	asked := toRequest(*r.Body)
+	asked := handlers.ToTaskRequest(*r.Body)
 	drafted, err := m.draft(auth.PrincipalFrom(ctx), asked)
 	if err != nil {
 		return nil, err
@@ -42,7 +40,7 @@ func (m *Mock) Generate(ctx context.Context, r api.GenerateRequestObject) (api.G
 		// What was true at the creation, so that a replay repeats the first answer.
 		Body: api.TaskEnvelope{Data: api.Task{
 			ID: accepted.row.ID, Status: task.StatusPending, Model: accepted.row.Model, Type: accepted.row.Type,
-			Cost: "$0.00", CreatedAt: wholeSeconds(accepted.row.CreatedAt),
+			Cost: "$0.00", CreatedAt: handlers.WholeSeconds(accepted.row.CreatedAt),
 		}},
 	}
 	if accepted != drafted {
@@ -56,24 +54,6 @@ func (m *Mock) Generate(ctx context.Context, r api.GenerateRequestObject) (api.G
 		m.advance(work, drafted)
 	})
 	return result, nil
-}
-
-func toRequest(b api.GenerateRequest) task.Request {
-	r := task.Request{
-		Model: b.Model, Prompt: b.Prompt, NegativePrompt: b.NegativePrompt, AspectRatio: defaultAspectRatio,
-		NumOutputs: defaultNumOutputs, Duration: b.Duration, ImageURLs: b.ImageUrls, WebhookURL: b.WebhookURL,
-	}
-	if b.AspectRatio != nil {
-		r.AspectRatio = string(*b.AspectRatio)
-	}
-	if b.Resolution != nil {
-		resolution := string(*b.Resolution)
-		r.Resolution = &resolution
-	}
-	if b.NumOutputs != nil {
-		r.NumOutputs = *b.NumOutputs
-	}
-	return r
 }
 
 // draft works out the task a request becomes, by the rules of the real service.

@@ -6,13 +6,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
-	"github.com/eggapi/eggapi/internal/money"
-)
-
-// The contract's limits of the texts.
-const (
-	maxPromptCharacters         = 2000
-	maxNegativePromptCharacters = 1000
+	"github.com/eggapi/eggapi/handlers"
 )
 
 // catalogue and prices are what a freshly migrated database holds; a test compares them.
@@ -62,40 +56,7 @@ func quote(model string, resolution *string) (row db.Model, resolved string, uni
 func (m *Mock) ListModels(context.Context, api.ListModelsRequestObject) (api.ListModelsResponseObject, error) {
 	items := make([]api.Model, len(catalogue))
 	for i, row := range catalogue {
-		items[i] = toModel(row)
+		items[i] = handlers.ToModel(row, prices)
 	}
 	return api.ListModels200JSONResponse{Data: items}, nil
-}
-
-func toModel(row db.Model) api.Model {
-	result := api.Model{
-		ID: row.ID, Name: row.Name, Types: row.Types, AspectRatios: row.AspectRatios,
-		Resolutions: row.Resolutions, DefaultResolution: row.DefaultResolution, Prices: []api.ModelPrice{},
-		Limits: api.ModelLimits{
-			MaxOutputs: row.MaxOutputs, MaxImageUrls: row.MaxImageUrls,
-			MaxPromptCharacters: maxPromptCharacters, MaxNegativePromptCharacters: maxNegativePromptCharacters,
-		},
-		Parameters: parameters(row),
-	}
-	for _, p := range prices {
-		if p.Model == row.ID {
-			result.Prices = append(result.Prices, api.ModelPrice{Resolution: p.Resolution, Unit: "image", Price: money.Dollars(p.UnitMicros)})
-		}
-	}
-	return result
-}
-
-// parameters lists what of the request body the model heeds.
-func parameters(row db.Model) []api.ModelParameter {
-	one, ratio, outputs := int32(1), defaultAspectRatio, "1"
-	prompt, negative := int32(maxPromptCharacters), int32(maxNegativePromptCharacters)
-	return []api.ModelParameter{
-		{Name: "prompt", Type: "string", Required: true, Minimum: &one, Maximum: &prompt},
-		{Name: "negative_prompt", Type: "string", Maximum: &negative},
-		{Name: "aspect_ratio", Type: "string", Default: &ratio, Values: row.AspectRatios},
-		{Name: "resolution", Type: "string", Default: &row.DefaultResolution, Values: row.Resolutions},
-		{Name: "num_outputs", Type: "integer", Default: &outputs, Minimum: &one, Maximum: &row.MaxOutputs},
-		{Name: "image_urls", Type: "array", Maximum: &row.MaxImageUrls},
-		{Name: "webhook_url", Type: "string"},
-	}
 }

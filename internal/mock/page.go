@@ -53,13 +53,3 @@ func is[T ~string](filter *T, value string) bool { return filter == nil || strin
 func between(t time.Time, after, before *time.Time) bool {
 	return (after == nil || t.After(*after)) && (before == nil || t.Before(*before))
 }
-
-func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
-
-func wholeSecondsOrNil(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	whole := wholeSeconds(*t)
-	return &whole
-}

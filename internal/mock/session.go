@@ -11,6 +11,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/id"
 )
@@ -56,7 +57,7 @@ func (m *Mock) SignUpEmail(ctx context.Context, r api.SignUpEmailRequestObject) 
 	reference := "mock"
 	m.memory.post(u.row.ID, db.LedgerEntry{Kind: "top_up", AmountMicros: welcomeMicros, Reference: &reference, CreatedAt: m.now()})
 	token := m.open(ctx, u, r.Body.RememberMe)
-	return api.SignUpEmail200JSONResponse{Token: token, User: toAuthUser(u.row)}, nil
+	return api.SignUpEmail200JSONResponse{Token: token, User: handlers.ToAuthUser(u.row)}, nil
 }
 
 // SignInEmail opens a session.
@@ -83,7 +84,7 @@ func (m *Mock) SignInEmail(ctx context.Context, r api.SignInEmailRequestObject) 
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
 	token := m.open(ctx, u, r.Body.RememberMe)
-	return api.SignInEmail200JSONResponse{Redirect: false, Token: token, User: toAuthUser(u.row)}, nil
+	return api.SignInEmail200JSONResponse{Redirect: false, Token: token, User: handlers.ToAuthUser(u.row)}, nil
 }
 
 func (m *memory) userByEmail(email string) *user {
@@ -134,26 +135,11 @@ func (m *Mock) GetSession(ctx context.Context, _ api.GetSessionRequestObject) (a
 		m.clearSessionCookies(ctx)
 		return api.GetSession200JSONResponse(nil), nil
 	}
-	return api.GetSession200JSONResponse{"session": toAuthSession(*row), "user": toAuthUser(owner.row)}, nil
+	return api.GetSession200JSONResponse{"session": handlers.ToAuthSession(*row), "user": handlers.ToAuthUser(owner.row)}, nil
 }
 
 // sessionTime is now as Better Auth counts it, in milliseconds.
 func (m *Mock) sessionTime() time.Time { return m.now().Truncate(time.Millisecond) }
-
-func toAuthUser(u db.User) api.AuthUser {
-	return api.AuthUser{
-		ID: u.ID, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Image: u.Image,
-		CreatedAt: auth.FormatTime(u.CreatedAt), UpdatedAt: auth.FormatTime(u.UpdatedAt),
-	}
-}
-
-func toAuthSession(s db.Session) api.AuthSession {
-	return api.AuthSession{
-		ID: s.ID, UserID: s.UserID, Token: s.Token, ExpiresAt: auth.FormatTime(s.ExpiresAt),
-		CreatedAt: auth.FormatTime(s.CreatedAt), UpdatedAt: auth.FormatTime(s.UpdatedAt),
-		IPAddress: s.IPAddress, UserAgent: s.UserAgent,
-	}
-}
 
 // setSessionCookies puts a session into the browser, for its lifetime or, when forget, until it closes.
 func (m *Mock) setSessionCookies(ctx context.Context, token string, forget bool) {

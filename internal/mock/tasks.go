@@ -5,13 +5,9 @@ import (
 	"iter"
 
 	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/auth"
-	"github.com/eggapi/eggapi/internal/fault"
-	"github.com/eggapi/eggapi/internal/money"
-	"github.com/eggapi/eggapi/internal/task"
 )
-
-var errTaskNotFound = fault.New(fault.NotFound, "Task not found")
 
 // GetTask gives one task.
 func (m *Mock) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.GetTaskResponseObject, error) {
@@ -19,7 +15,7 @@ func (m *Mock) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.Get
 	defer m.memory.mu.Unlock()
 	j := m.memory.jobs.get(r.ID)
 	if j == nil || !j.belongsTo(auth.PrincipalFrom(ctx)) {
-		return nil, errTaskNotFound
+		return nil, handlers.ErrTaskNotFound
 	}
 	return api.GetTask200JSONResponse{Data: m.toTask(j)}, nil
 }
@@ -46,29 +42,6 @@ func (j *job) belongsTo(p auth.Principal) bool {
 	return j.row.UserID == p.UserID && j.row.Environment == p.Environment
 }
 
-// toTask leaves out what a task does not have yet, as the real service does.
-func (m *Mock) toTask(j *job) api.Task {
-	row := j.row
-	result := api.Task{
-		ID: row.ID, Status: row.Status, Model: row.Model, Type: row.Type,
-		Cost: money.Dollars(row.CostMicros), CreatedAt: wholeSeconds(row.CreatedAt),
-		StartedAt: wholeSecondsOrNil(row.StartedAt), CompletedAt: wholeSecondsOrNil(row.CompletedAt),
-	}
-	if row.Status == task.StatusCompleted {
-		urls := m.urls(j.paths)
-		result.Output = &api.TaskOutput{URL: urls[0], Urls: urls}
-	}
-	if row.Status == task.StatusFailed {
-		result.Error = row.Error
-		result.Failure = &api.TaskFailure{Code: *row.FailureCode, Retryable: *row.FailureRetryable}
-	}
-	return result
-}
+func (m *Mock) toTask(j *job) api.Task { return handlers.ToTask(j.row, j.paths, m.fileURL) }
 
-func (m *Mock) urls(paths []string) []string {
-	urls := make([]string, len(paths))
-	for i, path := range paths {
-		urls[i] = m.o.PublicURL + filesPath + path
-	}
-	return urls
-}
+func (m *Mock) fileURL(path string) string { return m.o.PublicURL + filesPath + path }

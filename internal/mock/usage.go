@@ -8,6 +8,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/api"
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/money"
 )
@@ -20,7 +21,7 @@ func (m *Mock) ListUsage(ctx context.Context, r api.ListUsageRequestObject) (api
 	records := m.memory.usageOf(auth.PrincipalFrom(ctx), func(u *db.UsageRecord) bool {
 		return is(q.Model, u.Model) && between(u.CreatedAt, q.CreatedAfter, q.CreatedBefore)
 	})
-	items, pagination := page(slices.Values(records), q.Page, q.PerPage, toUsageRecord)
+	items, pagination := page(slices.Values(records), q.Page, q.PerPage, func(u *db.UsageRecord) api.UsageRecord { return handlers.ToUsageRecord(*u) })
 	return api.ListUsage200JSONResponse{Data: api.UsageList{Items: items, Pagination: pagination}}, nil
 }
 
@@ -64,11 +65,4 @@ func (m *memory) usageOf(p auth.Principal, matches func(*db.UsageRecord) bool) [
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
 	return records
-}
-
-func toUsageRecord(row *db.UsageRecord) api.UsageRecord {
-	return api.UsageRecord{
-		ID: row.ID, TaskID: row.TaskID, APIKeyID: row.APIKeyID, Model: row.Model, Type: row.Type,
-		Units: row.Units, Cost: money.Dollars(row.CostMicros), CreatedAt: wholeSeconds(row.CreatedAt),
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/eggapi/eggapi/gen/api"
+	"github.com/eggapi/eggapi/handlers"
 	"github.com/eggapi/eggapi/internal/webhook"
 )
 
@@ -20,7 +21,7 @@ func (m *Mock) GetWebhookSecret(ctx context.Context, _ api.GetWebhookSecretReque
 	}
 	status := api.WebhookSecretStatus{Configured: u.webhookSecret != ""}
 	if status.Configured {
-		since := wholeSeconds(u.secretSince)
+		since := handlers.WholeSeconds(u.secretSince)
 		status.CreatedAt = &since
 	}
 	return api.GetWebhookSecret200JSONResponse{Data: status}, nil
@@ -36,7 +37,7 @@ func (m *Mock) ReplaceWebhookSecret(ctx context.Context, _ api.ReplaceWebhookSec
 	}
 	u.webhookSecret, u.secretSince = webhook.NewSecret(), m.now()
 	return api.ReplaceWebhookSecret201JSONResponse{Data: api.WebhookSecret{
-		Configured: true, CreatedAt: wholeSeconds(u.secretSince), Secret: u.webhookSecret,
+		Configured: true, CreatedAt: handlers.WholeSeconds(u.secretSince), Secret: u.webhookSecret,
 	}}, nil
 }
 
