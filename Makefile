@@ -34,8 +34,8 @@ setup: node-tools node-web ## fetch everything that building and testing needs
 	@$(STEP) "Go modules of the tools" go mod download -modfile=tools/go.mod
 	@tools/setup
 
-.PHONY: generate generate-contract generate-api generate-db generate-web
-generate: generate-web generate-db ## make gen/ from openapi/, sql/, queries/ and web/
+.PHONY: generate generate-contract generate-api generate-db generate-web generate-docs
+generate: generate-docs generate-db ## make gen/ from openapi/, sql/, queries/, web/ and docs/
 generate-contract: node-tools
 	@$(STEP) "bundle the contract" tools/generate contract
 generate-api: generate-contract
@@ -44,6 +44,8 @@ generate-db:
 	@$(STEP) "queries and constraint names" tools/generate db
 generate-web: generate-api
 	@$(STEP) "pages" tools/generate web
+generate-docs: generate-web
+	@$(STEP) "documentation" tools/generate docs
 
 .PHONY: fmt
 fmt: ## format the Go code

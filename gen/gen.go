@@ -1,6 +1,6 @@
-// Package gen embeds what is derived and shipped: the bundled contract and the built pages.
+// Package gen embeds what is derived and shipped: the bundled contract, the built pages and the documentation.
 //
-// Owns: the bytes of gen/openapi.yaml and gen/web.
+// Owns: the bytes of gen/openapi.yaml, gen/web and gen/docs.
 // Does not own: how they are made; make generate does.
 // May touch: nothing.
 // Always true: nothing below this folder but this file is edited by hand.
@@ -17,3 +17,8 @@ var Contract []byte
 //
 //go:embed all:web
 var Web embed.FS
+
+// Docs holds the rendered documentation under docs/.
+//
+//go:embed all:docs
+var Docs embed.FS

@@ -8,7 +8,7 @@ const proxy = { target: api, changeOrigin: true, headers: { origin: api } };
 
 export default defineConfig({
   plugins: [react()],
-  server: { proxy: { "/v1": proxy, "/api": proxy, "/files": proxy } },
+  server: { proxy: { "/v1": proxy, "/api": proxy, "/files": proxy, "/docs": proxy } },
   build: {
     outDir: "../gen/web",
     emptyOutDir: true,

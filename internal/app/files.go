@@ -44,10 +44,11 @@ func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", file.ModTime, file)
 }
 
-// pages serves the built dashboard out of the binary.
+// pages serves the built dashboard and the documentation out of the binary.
 type pages struct {
 	root   fs.FS
 	policy string
+	docs   *docs
 }
 
 // The pages come with all they need; nothing else may run or load in them but images from where files are served.
@@ -58,6 +59,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 var pageTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
 	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2", ".json": "application/json",
+	".md": "text/markdown; charset=utf-8", ".txt": "text/plain; charset=utf-8",
 }
 
 // newPages serves the pages under web; filesURL is where the images they show come from.
@@ -67,11 +69,19 @@ func newPages(embedded fs.FS, filesURL string) (http.Handler, error) {
 		origin = " " + u.Scheme + "://" + u.Host
 	}
 	root, err := fs.Sub(embedded, "web")
-	return pages{root: root, policy: fmt.Sprintf(pagePolicy, origin)}, fault.Wrap(err, "open the built pages")
+	if err != nil {
+		return nil, fault.Wrap(err, "open the built pages")
+	}
+	d, err := shippedDocs()
+	return pages{root: root, policy: fmt.Sprintf(pagePolicy, origin), docs: d}, err
 }
 
 func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+	if p.docs.answers(name) {
+		p.docs.serve(w, r, name)
+		return
+	}
 	if name == "" || name == "." {
 		name = "index.html"
 	}

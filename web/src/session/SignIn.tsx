@@ -70,6 +70,9 @@ export function SignIn({ calls, notice, onSignedIn }: Props) {
         </button>
         {problem && <ProblemNote problem={problem} />}
       </form>
+      <p className="quiet">
+        New here? Read the <a href="/docs">documentation</a>.
+      </p>
     </main>
   );
 }

@@ -71,6 +71,7 @@ export function Studio({ calls, user, prompt, onPrompt, onSessionEnd, onSignedOu
             </button>
           )}
         </p>
+        <a href="/docs">Documentation</a>
         <p className="who quiet">{user.email}</p>
         <button type="button" className="plain" onClick={signOut}>
           Sign out
