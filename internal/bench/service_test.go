@@ -155,7 +155,7 @@ func toTask(row db.TaskGetRow) api.Task {
 	}
 	t := row.Task
 	return api.Task{
-		ID: t.ID, Status: api.TaskStatus(t.Status), Model: t.Model, Type: api.TaskType(t.Type), Cost: money.Dollars(t.CostMicros),
+		ID: t.ID, Status: t.Status, Model: t.Model, Type: t.Type, Cost: money.Dollars(t.CostMicros),
 		CreatedAt: *second(&t.CreatedAt), StartedAt: second(t.StartedAt), CompletedAt: second(t.CompletedAt),
 		Output: &api.TaskOutput{URL: urls[0], Urls: urls},
 	}
