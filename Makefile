@@ -44,8 +44,16 @@ generate-db:
 	@$(STEP) "queries and constraint names" tools/generate db
 generate-web: generate-api
 	@$(STEP) "pages" tools/generate web
-generate-docs: generate-web
+generate-docs: generate-web contract-changelog
 	@$(STEP) "documentation" tools/generate docs
+
+.PHONY: contract contract-changelog contract-release
+contract: contract-changelog verify-contract ## hold openapi/ to the rules and to what was released, and write its changelog
+contract-changelog: generate-contract
+	@$(STEP) "changelog of the contract" go -C tools run ./contract changelog -root ..
+contract-release: contract ## keep the contract under its version, as what clients are promised
+	@go -C tools run ./contract release -root ..
+	@$(MAKE) generate-docs
 
 .PHONY: fmt
 fmt: ## format the Go code
@@ -67,6 +75,7 @@ verify-gen: node-tools
 verify-contract: node-tools
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(STEP) "lint the contract" tools/node_modules/.bin/redocly lint eggapi --format=stylish
+	@$(STEP) "house rules and promises of the contract" go -C tools run ./contract check -root ..
 verify-sql:
 	@$(STEP) "sqlc diff" $(TOOL) sqlc diff
 	@$(STEP) "query rules" $(TOOL) sqlc vet --file sqlc.vet.yaml
@@ -98,6 +107,12 @@ chaos: build ## kill processes and the database at random for a minute; nothing 
 .PHONY: bench
 bench: build ## measure the full chain against a bare one and against pgbench
 	@go test -tags=system -run TestBench -count=1 -timeout 40m -v $(ARGS) ./internal/bench
+
+.PHONY: fuzz-contract second-opinion
+fuzz-contract: build ## walk the contract at random, as a key, a session and nobody; ARGS="--minutes 120" for hours
+	@tools/fuzz/run $(ARGS)
+second-opinion: ## have another validator judge what the tests and the fuzzing of the contract exchanged
+	@tools/secondopinion/run
 
 .PHONY: mutants
 mutants: ## break the code on purpose, one place at a time; the tests must notice each

@@ -1,4 +1,4 @@
-// Package main walks through the API the way a customer's program does, with nothing but the generated client.
+// Command scenario walks through the API the way a customer's program does, with nothing but the generated client.
 //
 // Owns: the ten steps and the order they are printed in.
 // Does not own: the client; oapi-codegen makes it from the contract.
