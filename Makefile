@@ -111,8 +111,11 @@ bench: build ## measure the full chain against a bare one and against pgbench
 .PHONY: fuzz-contract second-opinion
 fuzz-contract: build ## walk the contract at random, as a key, a session and nobody; ARGS="--minutes 120" for hours
 	@tools/fuzz/run $(ARGS)
-second-opinion: ## have another validator judge what the tests and the fuzzing of the contract exchanged
-	@tools/secondopinion/run
+second-opinion: build ## have another validator judge what the tests and the fuzzing of the contract exchanged
+	@mkdir -p tools/.stamps && rm -f tools/.stamps/*.ndjson
+	@$(STEP) "record the tests" env EGGAPI_RECORD=$(CURDIR)/tools/.stamps/tests.ndjson go test -count=1 ./handlers
+	@$(STEP) "record the fuzzing" env EGGAPI_FUZZ_RECORD=$(CURDIR)/tools/.stamps/fuzz.ndjson tools/fuzz/run
+	@go -C tools run ./secondopinion -contract ../gen/openapi.yaml .stamps/tests.ndjson .stamps/fuzz.ndjson
 
 .PHONY: mutants
 mutants: ## break the code on purpose, one place at a time; the tests must notice each
@@ -120,7 +123,7 @@ mutants: ## break the code on purpose, one place at a time; the tests must notic
 
 .PHONY: clean
 clean: ## remove what was built; gen/ and .data/ stay
-	@rm -rf bin tools/.stamps tools/node_modules web/node_modules tools/clients/*/target
+	@rm -rf bin tools/.stamps tools/node_modules web/node_modules tools/clients/*/target tools/clients/*/node_modules tools/fuzz/.venv
 
 # --- parts ------------------------------------------------------------------------------------
 

@@ -1,0 +1,92 @@
+"""The refusals and answers that schemathesis calls failures and that are right.
+
+Each entry has a line in docs/decisions/0017. One that explains nothing in a whole run fails that run.
+"""
+
+import threading
+
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
+
+
+def error(response):
+    """The error of an answer, of the envelope or of Better Auth; empty when there is none."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("error", body)
+    return inner if isinstance(inner, dict) else {}
+
+
+def error_code(response):
+    return error(response).get("code")
+
+
+def says(code, message=None):
+    """An entry for an error with this code, and with this text when one is given."""
+    return lambda response: error_code(response) == code and message in (None, error(response).get("message"))
+
+
+def field(name, rule=None):
+    """An entry for a body of which only this field is refused, by this rule when one is given."""
+
+    def holds(response):
+        fields = error(response).get("fields") or []
+        return bool(fields) and all(
+            f["in"] == "body" and f["name"].split("[")[0] == name and rule in (None, f["rule"]) for f in fields
+        )
+
+    return holds
+
+
+def still_shown(response):
+    return response.json()["data"]["status"] == "revoked"
+
+
+# name: the failure, the operations, and which answers are meant
+ENTRIES = {
+    "model-not-on-sale": (RejectedPositiveData, {"generate"}, field("model")),
+    "idempotency-mismatch": (RejectedPositiveData, {"generate"}, says("IDEMPOTENCY_MISMATCH")),
+    "nul-in-text": (
+        RejectedPositiveData,
+        {"signOut", "signInEmail", "signUpEmail", "generate", "createAPIKey", "updateAPIKey"},
+        says("BAD_REQUEST", "request body holds a NUL character"),
+    ),
+    "nul-in-query": (
+        RejectedPositiveData,
+        {"getSession", "listTasks", "listUsage", "summarizeUsage"},
+        says("BAD_REQUEST", "the path or query holds characters that are not allowed"),
+    ),
+    "expiry-in-the-past": (RejectedPositiveData, {"createAPIKey", "updateAPIKey"}, field("expires_at", "future")),
+    "wrong-password": (RejectedPositiveData, {"signInEmail"}, says("INVALID_EMAIL_OR_PASSWORD")),
+    "email-of-better-auth": (RejectedPositiveData, {"signInEmail"}, says("INVALID_EMAIL")),
+    "email-schema-of-better-auth": (
+        RejectedPositiveData,
+        {"signUpEmail"},
+        says("VALIDATION_ERROR", "[body.email] Invalid email address"),
+    ),
+    "password-too-short": (RejectedPositiveData, {"signUpEmail"}, says("PASSWORD_TOO_SHORT")),
+    "password-too-long": (RejectedPositiveData, {"signInEmail", "signUpEmail"}, says("PASSWORD_TOO_LONG")),
+    "user-exists": (
+        RejectedPositiveData,
+        {"signUpEmail"},
+        says("USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"),
+    ),
+    "revoked-key-stays-shown": (UseAfterFree, {"getAPIKey"}, still_shown),
+}
+
+uses = dict.fromkeys(ENTRIES, 0)
+lock = threading.Lock()
+
+
+def explains(failure, case, response):
+    """Whether an entry says that this failure is none, and which answers it was for."""
+    operation = case.operation.definition.raw.get("operationId")
+    for name, (kind, operations, holds) in ENTRIES.items():
+        if isinstance(failure, kind) and operation in operations and holds(response):
+            with lock:
+                uses[name] += 1
+            return True
+    return False
