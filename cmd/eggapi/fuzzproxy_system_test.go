@@ -197,7 +197,8 @@ func (p *fuzzProxy) follow(operation string, e exchange) {
 		return
 	}
 	path, _, _ := strings.Cut(e.URL, "?")
-	if by := p.made[path[strings.LastIndex(path, "/")+1:]]; by != "" && e.Status < http.StatusBadRequest {
+	by := p.made[path[strings.LastIndex(path, "/")+1:]]
+	if by != "" && operation != "" && e.Status < http.StatusBadRequest {
 		p.followed[by+" -> "+operation]++
 	}
 }

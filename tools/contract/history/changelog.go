@@ -152,31 +152,23 @@ func member(value any, names ...string) any {
 	return value
 }
 
-// withSection puts a section in front of the older ones, in the place of the one not released yet.
+// withSection puts a section in front of the older ones, in the place of the one not released yet. The older ones
+// stay as they are.
 func withSection(text, heading, body string) string {
 	if text == "" {
 		text = preface
 	}
-	head, older := text, ""
-	if i := strings.Index(text, "\n## "); i >= 0 {
-		head, older = text[:i+1], text[i+1:]
+	parts := strings.Split(text, "\n## ")
+	older := parts[1:]
+	if len(older) > 0 && strings.HasPrefix(older[0], strings.TrimPrefix(Unreleased, "## ")+"\n") {
+		older = older[1:]
 	}
-	if strings.HasPrefix(older, Unreleased+"\n") {
-		next := strings.Index(older[1:], "\n## ")
-		if older = older[max(next, 0):]; next < 0 {
-			older = ""
-		}
-		older = strings.TrimPrefix(older, "\n")
-		if i := strings.Index(older, "## "); next >= 0 && i > 0 {
-			older = older[i:]
-		}
-	}
-	out := strings.TrimRight(head, "\n") + "\n"
+	out := strings.TrimRight(parts[0], "\n") + "\n"
 	if body != "" {
 		out += "\n" + heading + "\n\n" + strings.TrimRight(body, "\n") + "\n"
 	}
-	if older != "" {
-		out += "\n" + older
+	for _, part := range older {
+		out += "\n## " + strings.TrimRight(part, "\n") + "\n"
 	}
 	return out
 }

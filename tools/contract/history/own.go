@@ -13,6 +13,7 @@ const (
 	RuleRemoved      = "api-removed-without-deprecation"
 	RulePathRemoved  = "api-path-removed-without-deprecation"
 	RuleBeforeSunset = "api-removed-before-sunset"
+	ruleDeprecated   = "deprecated"
 	ruleSunsetMoved  = "sunset-moved-earlier"
 	ruleClosed       = "request-object-closed"
 	ruleHeaderValue  = "response-header-enum-value-added"
@@ -53,7 +54,7 @@ func (o own) life(older, newer *lint.Operation) []Change {
 	case was == is:
 		return nil
 	case was == "":
-		out.Rule, out.Text = "deprecated", "is deprecated and ends on "+is
+		out.Rule, out.Text = ruleDeprecated, "is deprecated and ends on "+is
 	case is == "":
 		out.Rule, out.Text = "deprecation-withdrawn", "is not deprecated any more"
 	case is < was:
@@ -63,7 +64,7 @@ func (o own) life(older, newer *lint.Operation) []Change {
 	default:
 		out.Rule, out.Text = "sunset-moved-later", fmt.Sprintf("ends on %s, later than the announced %s", is, was)
 	}
-	if link := newer.Node.Get("x-deprecation-link").Text(); link != "" && out.Rule == "deprecated" {
+	if link := newer.Node.Get("x-deprecation-link").Text(); link != "" && out.Rule == ruleDeprecated {
 		out.Text += "; see " + link
 	}
 	return []Change{out}

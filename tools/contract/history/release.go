@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/eggapi/eggapi/tools/contract/lint"
@@ -90,11 +91,51 @@ func (h *History) Release() (version string, err error) {
 	if h.judge.Released != nil && h.judge.Released.Version == version {
 		return "", fmt.Errorf("version %s is released already; nothing was released", version)
 	}
+	for _, c := range h.judge.Changes {
+		if err := h.inTime(c); err != nil {
+			return "", err
+		}
+	}
 	heading := fmt.Sprintf("## %s, %s", version, h.judge.Today.Format(time.DateOnly))
 	if err := h.write(Changelog, h.changelog(heading)); err != nil {
 		return "", err
 	}
+	if err := h.clearRecords(); err != nil {
+		return "", err
+	}
 	return version, h.write(file("v"+version), string(h.judge.Current.text))
+}
+
+// inTime refuses an end that customers would hear of less than the notice before it: they hear of it by the release,
+// not by the date in the mark.
+func (h *History) inTime(c Change) error {
+	if c.Rule != ruleDeprecated {
+		return nil
+	}
+	method, path, _ := strings.Cut(c.Operation, " ")
+	sunset, err := time.Parse(time.DateOnly, h.judge.Current.operation(method, path).Node.Get("x-sunset").Text())
+	if err != nil {
+		return fmt.Errorf("%s: read x-sunset: %w", c.Operation, err)
+	}
+	day := h.judge.Today.UTC().Truncate(24 * time.Hour)
+	if soonest := day.Add(lint.Notice); sunset.Before(soonest) {
+		return fmt.Errorf("%s: its x-sunset is less than %d days after this release: move it to %s or later; nothing was released",
+			c.Operation, int(lint.Notice.Hours()/24), soonest.Format(time.DateOnly))
+	}
+	return nil
+}
+
+// clearRecords takes out of breaking.yaml what has served: a release that has the breaks is not broken by them.
+func (h *History) clearRecords() error {
+	if len(h.judge.Breaks) == 0 {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(h.root, filepath.FromSlash(Breaking)))
+	if err != nil {
+		return fmt.Errorf("read the deliberate breaks: %w", err)
+	}
+	head, _, _ := strings.Cut("\n"+string(text), "\nbreaks:")
+	return h.write(Breaking, strings.TrimPrefix(head+"\nbreaks: []\n", "\n"))
 }
 
 func (h *History) write(name, text string) error {
@@ -110,10 +151,10 @@ func (h *History) write(name, text string) error {
 
 // Summary counts what was held against the rules.
 func (h *History) Summary() string {
-	operations, schemas := len(h.judge.Current.contract.Operations), len(h.judge.Current.contract.Schemas)
+	c := h.judge.Current.contract
 	against := "no release yet"
 	if h.judge.Released != nil {
 		against = fmt.Sprintf("%d changes since %s", len(h.judge.Changes), h.judge.Released.Version)
 	}
-	return fmt.Sprintf("%d operations and webhooks, %d schemas, %s", operations, schemas, against)
+	return fmt.Sprintf("%d operations and webhooks, %d schemas, %d examples, %s", len(c.Operations), len(c.Schemas), c.CountExamples(), against)
 }

@@ -55,3 +55,22 @@ func Examples(media source.Node) []Example {
 	}
 	return all
 }
+
+// CountExamples counts the samples of bodies, each once however many operations share it.
+func (c *Contract) CountExamples() int {
+	seen := map[any]bool{}
+	for _, op := range c.Operations {
+		bodies := []source.Node{op.Node.Get("requestBody")}
+		for _, r := range op.Responses() {
+			bodies = append(bodies, r.Node)
+		}
+		for _, body := range bodies {
+			for _, media := range body.Get("content").Members() {
+				for _, e := range Examples(media) {
+					seen[e.Value.ID()] = true
+				}
+			}
+		}
+	}
+	return len(seen)
+}
