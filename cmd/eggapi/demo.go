@@ -144,7 +144,7 @@ func (p *process) printWelcome(n devNode, s seeded, webhookURL string) {
 	p.say("\nEggAPI is ready after %.1f s.\n", time.Since(n.started).Seconds())
 	p.say("  page       %s\n  sign in    %s  %s\n  live key   %s\n  test key   %s", s.URL, s.Email, s.Password, s.LiveKey, s.TestKey)
 	p.say("  webhooks   secret %s; %s verifies what it gets", s.WebhookSecret, webhookURL)
-	p.say("  all this   %s", filepath.Join(n.config.DataDir, "dev.json"))
+	p.say("  docs       %s/docs\n  all this   %s", s.URL, filepath.Join(n.config.DataDir, "dev.json"))
 	if n.config.GeminiAPIKey == "" {
 		p.say("\nNo provider key is set (EGGAPI_GEMINI_API_KEY), so live models are drawn by the built-in sandbox.")
 	}

@@ -70,7 +70,7 @@ func mustStop(t *testing.T, d *dev, s syscall.Signal) {
 func mustWelcome(t *testing.T, d *dev) {
 	t.Helper()
 	mustContain(t, d.output.String(),
-		"page       "+d.URL, "sign in    "+d.Email+"  "+d.Password, "live key   "+d.LiveKey, "test key   "+d.TestKey,
+		"page       "+d.URL, "docs       "+d.URL+"/docs", "sign in    "+d.Email+"  "+d.Password, "live key   "+d.LiveKey, "test key   "+d.TestKey,
 		"secret "+d.WebhookSecret, "dev.json", "curl -s "+d.URL+"/v1/generate ")
 	path := filepath.Join(d.dir, "dev.json")
 	info, err := os.Stat(path)
