@@ -111,7 +111,7 @@ func checkStrictly(op *openapi3.Operation, response *http.Response, body []byte)
 			return problem
 		}
 	}
-	if code := errorCode(value); response.StatusCode >= http.StatusBadRequest && !slices.Contains(declaredCodes(declared), code) {
+	if code, _ := refusal(value); response.StatusCode >= http.StatusBadRequest && !slices.Contains(declaredCodes(declared), code) {
 		return "its error code " + code + " is not declared for this status"
 	}
 	saw(op, response.StatusCode, response.Header, value)

@@ -29,9 +29,9 @@ func saw(op *openapi3.Operation, status int, header http.Header, body any) {
 			seen.lines[pair+" header "+name] = true
 		}
 	}
-	if code := errorCode(body); code != "" && status >= http.StatusBadRequest {
+	if code, message := refusal(body); code != "" && status >= http.StatusBadRequest {
 		seen.lines[pair+" code "+code] = true
-		seen.messages[code+": "+errorMessage(body)] = true
+		seen.messages[code+": "+message] = true
 		return
 	}
 	for _, line := range shape(body, "") {
@@ -68,8 +68,8 @@ func UntrueMessages() []string {
 	var untrue []string
 	for name, response := range Contract().Components.Responses {
 		for code, example := range examples(response.Value) {
-			if !seen.messages[code+": "+errorMessage(example)] {
-				untrue = append(untrue, fmt.Sprintf("%s: %s: %s", name, code, errorMessage(example)))
+			if _, message := refusal(example); !seen.messages[code+": "+message] {
+				untrue = append(untrue, fmt.Sprintf("%s: %s: %s", name, code, message))
 			}
 		}
 	}
@@ -108,13 +108,4 @@ func examples(r *openapi3.Response) map[string]any {
 		values[name] = example.Value.Value
 	}
 	return values
-}
-
-func errorMessage(value any) string {
-	body, _ := value.(map[string]any)
-	if inner, ok := body["error"].(map[string]any); ok {
-		body = inner
-	}
-	message, _ := body["message"].(string)
-	return message
 }

@@ -83,14 +83,15 @@ func unlistedValue(s *openapi3.Schema, value, at string) string {
 	return ""
 }
 
-// errorCode gives the code of a refusal in either format.
-func errorCode(value any) string {
+// refusal gives the code and the message of a refusal in either format, empty when value is none.
+func refusal(value any) (code, message string) {
 	body, _ := value.(map[string]any)
 	if inner, ok := body["error"].(map[string]any); ok {
 		body = inner
 	}
-	code, _ := body["code"].(string)
-	return code
+	code, _ = body["code"].(string)
+	message, _ = body["message"].(string)
+	return code, message
 }
 
 // declaredCodes gives the codes that a response may carry.

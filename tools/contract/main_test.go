@@ -27,7 +27,7 @@ func TestRun_CheckPrintsEachFindingAndThenOneLineOfFigures(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "gen/openapi.yaml"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if found, out := check0(t, root); found != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, " rules, ") {
+	if found, out := checked(t, root); found != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, " rules, ") {
 		t.Errorf("%d findings:\n%s", found, out)
 	}
 	models := filepath.Join(root, "openapi/paths/models.yaml")
@@ -38,13 +38,13 @@ func TestRun_CheckPrintsEachFindingAndThenOneLineOfFigures(t *testing.T) {
 	if err := os.WriteFile(models, bytes.Replace(source, []byte("summary: List models"), []byte("summary: List models."), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found, out := check0(t, root)
+	found, out := checked(t, root)
 	if found != 2 || !strings.Contains(out, "openapi/paths/models.yaml:5: operation-summary: ") || !strings.Contains(out, "run make generate") {
 		t.Errorf("%d findings:\n%s", found, out)
 	}
 }
 
-func check0(t *testing.T, root string) (int, string) {
+func checked(t *testing.T, root string) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
 	found, err := run(&out, "check", root, time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC))
