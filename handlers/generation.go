@@ -15,7 +15,7 @@ const (
 )
 
 type generation struct {
-	tasks task.Deps
+	tasks *task.Tasks
 }
 
 // Generate accepts a task.

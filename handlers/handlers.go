@@ -20,7 +20,7 @@ import (
 // Deps is what the operations are answered with. Every field is needed.
 type Deps struct {
 	Pool     db.DBTX
-	Tasks    task.Deps
+	Tasks    *task.Tasks
 	Keyring  *auth.Keyring
 	Sessions *auth.Sessions
 	Secrets  *webhook.Secrets
@@ -52,7 +52,7 @@ var _ api.StrictServerInterface = (*Handlers)(nil)
 func New(d Deps) *Handlers {
 	return &Handlers{
 		generation: generation{tasks: d.Tasks},
-		tasks:      tasks{pool: d.Pool, fileURL: d.FileURL},
+		tasks:      tasks{pool: d.Pool, tasks: d.Tasks, fileURL: d.FileURL},
 		usage:      usage{pool: d.Pool},
 		models:     models{pool: d.Pool},
 		apiKeys:    apiKeys{pool: d.Pool, keyring: d.Keyring, clock: d.Clock},

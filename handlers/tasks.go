@@ -18,18 +18,19 @@ var ErrTaskNotFound = fault.New(fault.NotFound, "Task not found")
 
 type tasks struct {
 	pool    db.DBTX
+	tasks   *task.Tasks
 	fileURL func(path string) string
 }
 
 // GetTask gives one task.
 func (t *tasks) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.GetTaskResponseObject, error) {
 	p := auth.PrincipalFrom(ctx)
-	row, err := pg.Q.TaskGet(ctx, t.pool, db.TaskGetParams{ID: r.ID, UserID: p.UserID, Environment: p.Environment})
-	if pg.NoRows(err) {
-		return nil, ErrTaskNotFound
-	}
+	row, err := t.tasks.Get(ctx, db.TaskGetParams{ID: r.ID, UserID: p.UserID, Environment: p.Environment})
 	if err != nil {
-		return nil, fault.Wrap(err, "get a task")
+		return nil, err
+	}
+	if row == nil {
+		return nil, ErrTaskNotFound
 	}
 	return api.GetTask200JSONResponse{Data: ToTask(row.Task, row.Paths, t.fileURL)}, nil
 }

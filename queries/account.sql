@@ -15,35 +15,60 @@ limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint;
 -- How many entries LedgerEntryList would give without paging.
 select count(*) from ledger_entries where user_id = @user_id::text;
 
--- name: AccountHold :execrows
--- Sets an amount aside. 0 rows when what is available does not cover it.
-update accounts set held_micros = held_micros + @amount_micros::bigint
-where user_id = @user_id and balance_micros - held_micros >= @amount_micros;
+-- name: AccountLockSet :batchmany
+-- Locks accounts, in one order whoever asks, and tells what is available of each.
+select user_id, (balance_micros - held_micros)::bigint as available_micros
+from accounts where user_id = any (@user_ids::text[]) order by user_id for no key update;
 
--- name: AccountSettle :execrows
--- Releases a hold and takes what was used of it.
-update accounts
-set held_micros = held_micros - @held_micros::bigint, balance_micros = balance_micros - @charged_micros::bigint
-where user_id = @user_id;
+-- name: AccountHoldSet :batchexec
+-- Sets amounts aside, one sum an account.
+update accounts a set held_micros = a.held_micros + n.amount_micros
+from (select unnest(@user_ids::text[]) as user_id, unnest(@amounts_micros::bigint[]) as amount_micros) n
+where a.user_id = n.user_id and a.balance_micros - a.held_micros >= n.amount_micros;
+
+-- name: AccountSettleSet :batchexec
+-- Releases holds and takes what was used of them, one sum an account.
+update accounts a
+set held_micros = a.held_micros - n.held_micros, balance_micros = a.balance_micros - n.charged_micros
+from (select unnest(@user_ids::text[]) as user_id, unnest(@helds_micros::bigint[]) as held_micros,
+  unnest(@chargeds_micros::bigint[]) as charged_micros) n
+where a.user_id = n.user_id;
 
 -- name: AccountCredit :execrows
 -- Adds to a balance; a negative amount takes from it, down to what is held.
 update accounts set balance_micros = balance_micros + @amount_micros::bigint where user_id = @user_id;
 
--- name: HoldInsert :exec
--- Notes for which task an amount is set aside.
-insert into holds (task_id, user_id, amount_micros) values (@task_id, @user_id, @amount_micros);
+-- name: HoldInsertSet :batchexec
+-- Notes for which tasks amounts are set aside.
+insert into holds (task_id, user_id, amount_micros)
+select unnest(@task_ids::text[]), unnest(@user_ids::text[]), unnest(@amounts_micros::bigint[]);
 
--- name: HoldResolve :one
--- Settles or voids a hold. No row when it was resolved already or never existed.
-update holds set state = @state, settled_micros = @settled_micros, resolved_at = now()
-where task_id = @task_id and user_id = @user_id and state = 'held'
-returning amount_micros;
+-- name: HoldLockSetAnyOwner :batchmany
+-- Locks the open holds of tasks. No row for one that was resolved already or never existed.
+select task_id, user_id, amount_micros from holds
+where task_id = any (@task_ids::text[]) and state = 'held' order by task_id for no key update;
+
+-- name: HoldResolveSet :batchexec
+-- Settles holds for what was used of them, and voids those of which nothing was.
+update holds h
+set state = case when n.settled_micros > 0 then 'settled' else 'voided' end, settled_micros = n.settled_micros, resolved_at = now()
+from (select unnest(@task_ids::text[]) as task_id, unnest(@user_ids::text[]) as user_id, unnest(@settleds_micros::bigint[]) as settled_micros) n
+where h.task_id = n.task_id and h.user_id = n.user_id and h.state = 'held';
 
 -- name: LedgerEntryInsert :exec
 -- Adds one side of a transaction.
 insert into ledger_entries (transaction_id, ledger_account, user_id, kind, amount_micros, task_id, reference)
 values (@transaction_id, @ledger_account, sqlc.narg('user_id'), @kind, @amount_micros, @task_id, @reference);
+
+-- name: LedgerSettleSet :batchexec
+-- Charges for tasks: both sides of a transaction each, the user's and the house's revenue.
+insert into ledger_entries (transaction_id, ledger_account, user_id, kind, amount_micros, task_id)
+select n.transaction_id, side.ledger_account, side.user_id, 'settle', side.amount_micros, n.task_id
+from (select unnest(@transaction_ids::text[]) as transaction_id, unnest(@user_ids::text[]) as user_id,
+  unnest(@task_ids::text[]) as task_id, unnest(@charges_micros::bigint[]) as charge_micros) n
+cross join lateral (values
+  ('user:' || n.user_id, n.user_id, -n.charge_micros),
+  (@revenue_account::text, null, n.charge_micros)) as side (ledger_account, user_id, amount_micros);
 
 -- name: LedgerCheckTransactionsAnyOwner :many
 -- Transactions whose sides do not sum to zero.

@@ -1,22 +1,24 @@
--- name: ModelQuote :one
--- The model and its price in force now for a resolution. No row: the model is unknown, off, or not sold so.
-select sqlc.embed(m), p.id as price_id, p.unit_micros
-from models m
-join lateral (
-  select id, unit_micros from prices
-  where prices.model = m.id and prices.resolution = coalesce(sqlc.narg('resolution')::text, m.default_resolution)
-    and prices.valid_from <= now()
-  order by prices.valid_from desc limit 1
-) p on true
-where m.id = @model and m.enabled;
+-- Statements that many requests share take a list of each value; the lists have one length, one row each.
 
--- name: IdempotencyClaim :execrows
--- Takes the key for a new task; 0 rows when a live claim exists. Waits for a claim in flight.
+-- name: PriceListAll :many
+-- Every version of every price, the newest first.
+select * from prices order by model, resolution, valid_from desc;
+
+-- name: IdempotencyClaimSet :batchmany
+-- Takes keys for new tasks; a key with a live claim gives no row. Waits for claims in flight, so the keys come in one order.
 insert into idempotency_keys as k (user_id, environment, key, fingerprint, task_id, expires_at)
-values (@user_id, @environment, @key, @fingerprint, @task_id, now() + interval '24 hours')
+select unnest(@user_ids::text[]), unnest(@environments::text[]), unnest(@keys::text[]), unnest(@fingerprints::bytea[]),
+  unnest(@task_ids::text[]), now() + interval '24 hours'
 on conflict on constraint idempotency_keys_pkey do update
 set fingerprint = excluded.fingerprint, task_id = excluded.task_id, expires_at = excluded.expires_at
-where k.expires_at <= now();
+where k.expires_at <= now()
+returning task_id;
+
+-- name: IdempotencyForgetSet :batchexec
+-- Gives claims back whose tasks were refused after all.
+delete from idempotency_keys k
+using (select unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment, unnest(@keys::text[]) as key) n
+where k.user_id = n.user_id and k.environment = n.environment and k.key = n.key;
 
 -- name: IdempotencyGet :one
 -- The live claim on a key with the task it made.
@@ -30,12 +32,30 @@ delete from idempotency_keys k
 where k.ctid = any (array(
   select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit @max_rows::int));
 
--- name: TaskInsert :exec
--- Stores an accepted task.
+-- name: TaskInsertSet :batchexec
+-- Stores accepted tasks, each with the River job that will advance it. In their lists absent texts are empty and an absent
+-- duration is 0; only of the negative prompt an empty one differs from none. The image URLs of one task are one text, a line each.
+with jobs as (
+  insert into river_job (args, kind, queue, max_attempts)
+  select jsonb_build_object('task_id', n.id), @job_kind::text, @job_queue::text, @job_max_attempts::smallint
+  from unnest(@ids::text[]) as n(id)
+  returning id, args ->> 'task_id' as task_id
+)
 insert into tasks (
   id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
   num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
-) values (
-  @id, @user_id, @environment, @api_key_id, @model, @type, @prompt, @negative_prompt, @aspect_ratio, @resolution,
-  @num_outputs, @duration_seconds, @image_urls, @webhook_url, @price_id, @unit_price_micros, @job_id, @deadline_at, @created_at
-);
+)
+select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type, n.prompt, case when n.has_negative_prompt then n.negative_prompt end, n.aspect_ratio,
+  n.resolution, n.num_outputs, nullif(n.duration_seconds, 0), coalesce(string_to_array(nullif(n.image_urls, ''), E'\n'), '{}'),
+  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, j.id, n.deadline_at, n.created_at
+from (
+  select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment,
+    unnest(@api_key_ids::text[]) as api_key_id, unnest(@models::text[]) as model, unnest(@types::text[]) as type,
+    unnest(@prompts::text[]) as prompt, unnest(@negative_prompts::text[]) as negative_prompt,
+    unnest(@has_negative_prompts::boolean[]) as has_negative_prompt, unnest(@aspect_ratios::text[]) as aspect_ratio,
+    unnest(@resolutions::text[]) as resolution, unnest(@nums_outputs::int[]) as num_outputs,
+    unnest(@durations_seconds::int[]) as duration_seconds, unnest(@image_urls::text[]) as image_urls,
+    unnest(@webhook_urls::text[]) as webhook_url, unnest(@price_ids::bigint[]) as price_id,
+    unnest(@unit_prices_micros::bigint[]) as unit_price_micros, unnest(@deadlines_at::timestamptz[]) as deadline_at,
+    unnest(@created_ats::timestamptz[]) as created_at
+) n join jobs j on j.task_id = n.id;

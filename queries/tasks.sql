@@ -5,6 +5,14 @@ select sqlc.embed(t),
 from tasks t
 where t.id = @id and t.user_id = @user_id and t.environment = @environment;
 
+-- name: TaskGetSet :many
+-- TaskGet for many at once: lists of equal length, and a row for each triple that is a task.
+select sqlc.embed(t),
+  coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
+from (select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment) n
+join tasks t on t.id = n.id and t.user_id = n.user_id and t.environment = n.environment
+where t.id = any (@ids::text[]);
+
 -- name: TaskList :many
 -- A page of a user's tasks, newest first. Absent filters match everything.
 select sqlc.embed(t),
@@ -29,31 +37,35 @@ where t.user_id = @user_id and t.environment = @environment
   and (sqlc.narg('created_after')::timestamptz is null or t.created_at > sqlc.narg('created_after'))
   and (sqlc.narg('created_before')::timestamptz is null or t.created_at < sqlc.narg('created_before'));
 
--- name: TaskLeaseAnyOwner :one
--- Takes or renews the sole right to work on an open task; no row when it has ended or another worker holds it.
-update tasks
-set lease_owner = @lease_owner::text, lease_until = now() + sqlc.arg('lease_seconds')::int * interval '1 second',
-    status = 'processing', started_at = coalesce(started_at, now())
-where id = @id and status in ('pending', 'processing')
-  and (lease_until is null or lease_until <= now() or lease_owner = @lease_owner)
-returning *;
+-- name: TaskLeaseSetAnyOwner :batchmany
+-- Takes or renews the sole right to work on open tasks; no row for one that has ended or that another worker holds.
+update tasks t
+set lease_owner = n.lease_owner, lease_until = now() + sqlc.arg('lease_seconds')::int * interval '1 second',
+    status = 'processing', started_at = coalesce(t.started_at, now())
+from (select unnest(@ids::text[]) as id, unnest(@lease_owners::text[]) as lease_owner) n
+where t.id = n.id and t.status in ('pending', 'processing')
+  and (t.lease_until is null or t.lease_until <= now() or t.lease_owner = n.lease_owner)
+returning t.*;
 
 -- name: TaskLeaseReleaseAnyOwner :execrows
 -- Gives the right to work on a task back, so that the next job need not wait for it to run out.
 update tasks set lease_until = null
 where id = @id and lease_owner = @lease_owner::text;
 
--- name: TaskLockAnyOwner :one
--- Locks an open task for its end; no row when it has ended.
-select * from tasks where id = @id and status in ('pending', 'processing') for no key update;
+-- name: TaskLockSetAnyOwner :batchmany
+-- Locks open tasks for their end, in one order whoever asks; no row for one that has ended.
+select * from tasks where id = any (@ids::text[]) and status in ('pending', 'processing') order by id for no key update;
 
--- name: TaskEndAnyOwner :execrows
--- Ends an open task. 0 rows when it had ended already.
-update tasks
-set status = @status, cost_micros = @cost_micros, error = @error, failure_code = @failure_code,
-    failure_retryable = @failure_retryable, completed_at = now(), lease_until = null,
-    started_at = coalesce(started_at, now())
-where id = @id and status in ('pending', 'processing');
+-- name: TaskEndSetAnyOwner :batchexec
+-- Ends open tasks. What a completed one has none of is empty in its list.
+update tasks t
+set status = n.status, cost_micros = n.cost_micros, error = case when n.status = 'failed' then n.error end,
+    failure_code = case when n.status = 'failed' then n.failure_code end,
+    failure_retryable = case when n.status = 'failed' then n.failure_retryable end,
+    completed_at = now(), lease_until = null, started_at = coalesce(t.started_at, now())
+from (select unnest(@ids::text[]) as id, unnest(@statuses::text[]) as status, unnest(@costs_micros::bigint[]) as cost_micros,
+  unnest(@errors::text[]) as error, unnest(@failure_codes::text[]) as failure_code, unnest(@failure_retryables::boolean[]) as failure_retryable) n
+where t.id = n.id and t.status in ('pending', 'processing');
 
 -- name: TaskSetJobAnyOwner :exec
 -- Notes which job will next advance the task.
@@ -75,27 +87,29 @@ select t.id from tasks t
 where t.status in ('pending', 'processing') and t.deadline_at <= now()
 order by t.created_at limit sqlc.arg('row_limit')::int;
 
--- name: RouteList :many
--- The enabled routes of a model, first choice first.
-select * from routes where model = @model and enabled order by priority, id limit 100;
+-- name: AttemptListSet :batchmany
+-- Every call made for some tasks, oldest first.
+select * from attempts where task_id = any (@task_ids::text[]) order by id;
 
--- name: AttemptList :many
--- Every call made for a task, oldest first.
-select * from attempts where task_id = @task_id order by id limit 1000;
-
--- name: AttemptInsert :exec
--- Notes a call to a provider before it is made.
+-- name: AttemptInsertSetAnyOwner :batchmany
+-- Notes calls to providers before they are made, and tells which may be: a worker that lost its task makes none.
 insert into attempts (id, task_id, route_id, provider, upstream_model, images, lease_owner)
-values (@id, @task_id, @route_id, @provider, @upstream_model, @images, @lease_owner);
+select n.id, n.task_id, n.route_id, n.provider, n.upstream_model, n.images::int[], n.lease_owner
+from (select unnest(@ids::text[]) as id, unnest(@task_ids::text[]) as task_id, unnest(@route_ids::text[]) as route_id,
+  unnest(@providers::text[]) as provider, unnest(@upstream_models::text[]) as upstream_model, unnest(@images::text[]) as images,
+  unnest(@lease_owners::text[]) as lease_owner) n
+where exists (select 1 from tasks t where t.id = n.task_id and t.lease_owner = n.lease_owner and t.status = 'processing')
+returning id;
 
 -- name: AttemptRunning :execrows
 -- Keeps the provider's reference, from which the call can be resumed.
 update attempts set state = 'running', ref = @ref where id = @id and state = 'submitting';
 
--- name: AttemptSucceed :execrows
--- Ends a call that gave images.
-update attempts set state = 'succeeded', cost_micros = @cost_micros, finished_at = now()
-where id = @id and state in ('submitting', 'running');
+-- name: AttemptSucceedSet :batchexec
+-- Ends calls that gave images.
+update attempts a set state = 'succeeded', cost_micros = n.cost_micros, finished_at = now()
+from (select unnest(@ids::text[]) as id, unnest(@costs_micros::bigint[]) as cost_micros) n
+where a.id = n.id and a.state in ('submitting', 'running');
 
 -- name: AttemptFail :execrows
 -- Ends a call that gave none.
@@ -104,13 +118,16 @@ set state = 'failed', class = @class::text, http_status = @http_status, error_co
     retry_after_ms = @retry_after_ms, maybe_charged = @maybe_charged, finished_at = now()
 where id = @id and state in ('submitting', 'running');
 
--- name: OutputInsertAnyOwner :execrows
--- Adds a stored file to an open task. 0 rows when the task has ended or has the image already.
+-- name: OutputInsertSetAnyOwner :batchexec
+-- Adds stored files to open tasks. Nothing is added to a task that has ended, or has the image already.
 insert into outputs (task_id, user_id, image, attempt_id, path, mime, size_bytes, width, height)
-select t.id, t.user_id, @image, @attempt_id, @path, @mime, @size_bytes, @width, @height
-from tasks t where t.id = @task_id and t.status = 'processing' for share
+select t.id, t.user_id, n.image, n.attempt_id, n.path, n.mime, n.size_bytes, n.width, n.height
+from (select unnest(@task_ids::text[]) as task_id, unnest(@images::int[]) as image, unnest(@attempt_ids::text[]) as attempt_id,
+  unnest(@paths::text[]) as path, unnest(@mimes::text[]) as mime, unnest(@sizes_bytes::bigint[]) as size_bytes,
+  unnest(@widths::int[]) as width, unnest(@heights::int[]) as height) n
+join tasks t on t.id = n.task_id and t.status = 'processing'
 on conflict on constraint outputs_pkey do nothing;
 
--- name: OutputListAnyOwner :many
--- The files of a task, in order; at most four.
-select * from outputs where task_id = @task_id order by image limit 16;
+-- name: OutputListSetAnyOwner :batchmany
+-- The files of some tasks, those of each in order.
+select * from outputs where task_id = any (@task_ids::text[]) order by task_id, image;

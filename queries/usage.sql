@@ -1,7 +1,8 @@
--- name: UsageInsert :exec
--- Records what a task used. Once per task.
+-- name: UsageInsertSet :batchexec
+-- Records what tasks used. Once per task. An absent key is an empty text in its list.
 insert into usage_records (id, user_id, environment, task_id, api_key_id, model, type, units, cost_micros)
-values (@id, @user_id, @environment, @task_id, @api_key_id, @model, @type, @units, @cost_micros);
+select unnest(@ids::text[]), unnest(@user_ids::text[]), unnest(@environments::text[]), unnest(@task_ids::text[]),
+  nullif(unnest(@api_key_ids::text[]), ''), unnest(@models::text[]), unnest(@types::text[]), unnest(@units::int[]), unnest(@costs_micros::bigint[]);
 
 -- name: UsageList :many
 -- A page of a user's usage, newest first. Absent filters match everything.

@@ -18,10 +18,20 @@ on conflict on constraint webhook_secrets_pkey do nothing;
 -- Removes a user's signing secret.
 delete from webhook_secrets where user_id = @user_id;
 
--- name: WebhookEventInsert :exec
--- Adds an event to the outbox, together with the job that will deliver it.
+-- name: WebhookEventInsertSet :batchexec
+-- Adds events to the outbox, each with the River job that will deliver it.
+with jobs as (
+  insert into river_job (args, kind, queue, max_attempts)
+  select jsonb_build_object('event_id', n.id), @job_kind::text, @job_queue::text, @job_max_attempts::smallint
+  from unnest(@ids::text[]) as n(id)
+  returning id, args ->> 'event_id' as event_id
+)
 insert into webhook_events (id, user_id, environment, task_id, type, url, payload, job_id, next_attempt_at)
-values (@id, @user_id, @environment, @task_id, @type, @url, @payload, @job_id, @next_attempt_at);
+select n.id, n.user_id, n.environment, n.task_id, n.type, n.url, n.payload, j.id, n.next_attempt_at
+from (select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment,
+  unnest(@task_ids::text[]) as task_id, unnest(@types::text[]) as type, unnest(@urls::text[]) as url,
+  unnest(@payloads::text[]) as payload, unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at) n
+join jobs j on j.event_id = n.id;
 
 -- name: WebhookEventGetAnyOwner :one
 -- An event to deliver.

@@ -7,39 +7,7 @@ package db
 
 import (
 	"context"
-	"time"
 )
-
-const idempotencyClaim = `-- name: IdempotencyClaim :execrows
-insert into idempotency_keys as k (user_id, environment, key, fingerprint, task_id, expires_at)
-values ($1, $2, $3, $4, $5, now() + interval '24 hours')
-on conflict on constraint idempotency_keys_pkey do update
-set fingerprint = excluded.fingerprint, task_id = excluded.task_id, expires_at = excluded.expires_at
-where k.expires_at <= now()
-`
-
-type IdempotencyClaimParams struct {
-	UserID      string
-	Environment string
-	Key         string
-	Fingerprint []byte
-	TaskID      string
-}
-
-// Takes the key for a new task; 0 rows when a live claim exists. Waits for a claim in flight.
-func (q *Queries) IdempotencyClaim(ctx context.Context, db DBTX, arg IdempotencyClaimParams) (int64, error) {
-	result, err := db.Exec(ctx, idempotencyClaim,
-		arg.UserID,
-		arg.Environment,
-		arg.Key,
-		arg.Fingerprint,
-		arg.TaskID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
 
 const idempotencyGet = `-- name: IdempotencyGet :one
 select k.fingerprint, t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at
@@ -111,104 +79,35 @@ func (q *Queries) IdempotencySweepAnyOwner(ctx context.Context, db DBTX, maxRows
 	return result.RowsAffected(), nil
 }
 
-const modelQuote = `-- name: ModelQuote :one
-select m.id, m.name, m.types, m.aspect_ratios, m.resolutions, m.default_resolution, m.max_outputs, m.max_image_urls, m.enabled, m.position, p.id as price_id, p.unit_micros
-from models m
-join lateral (
-  select id, unit_micros from prices
-  where prices.model = m.id and prices.resolution = coalesce($1::text, m.default_resolution)
-    and prices.valid_from <= now()
-  order by prices.valid_from desc limit 1
-) p on true
-where m.id = $2 and m.enabled
+const priceListAll = `-- name: PriceListAll :many
+
+select id, model, resolution, unit_micros, valid_from from prices order by model, resolution, valid_from desc
 `
 
-type ModelQuoteParams struct {
-	Resolution *string
-	Model      string
-}
-
-type ModelQuoteRow struct {
-	Model      Model
-	PriceID    int64
-	UnitMicros int64
-}
-
-// The model and its price in force now for a resolution. No row: the model is unknown, off, or not sold so.
-func (q *Queries) ModelQuote(ctx context.Context, db DBTX, arg ModelQuoteParams) (ModelQuoteRow, error) {
-	row := db.QueryRow(ctx, modelQuote, arg.Resolution, arg.Model)
-	var i ModelQuoteRow
-	err := row.Scan(
-		&i.Model.ID,
-		&i.Model.Name,
-		&i.Model.Types,
-		&i.Model.AspectRatios,
-		&i.Model.Resolutions,
-		&i.Model.DefaultResolution,
-		&i.Model.MaxOutputs,
-		&i.Model.MaxImageUrls,
-		&i.Model.Enabled,
-		&i.Model.Position,
-		&i.PriceID,
-		&i.UnitMicros,
-	)
-	return i, err
-}
-
-const taskInsert = `-- name: TaskInsert :exec
-insert into tasks (
-  id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
-  num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
-) values (
-  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-  $11, $12, $13, $14, $15, $16, $17, $18, $19
-)
-`
-
-type TaskInsertParams struct {
-	ID              string
-	UserID          string
-	Environment     string
-	APIKeyID        *string
-	Model           string
-	Type            string
-	Prompt          string
-	NegativePrompt  *string
-	AspectRatio     string
-	Resolution      string
-	NumOutputs      int32
-	DurationSeconds *int32
-	ImageURLs       []string
-	WebhookURL      *string
-	PriceID         int64
-	UnitPriceMicros int64
-	JobID           *int64
-	DeadlineAt      time.Time
-	CreatedAt       time.Time
-}
-
-// Stores an accepted task.
-func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams) error {
-	_, err := db.Exec(ctx, taskInsert,
-		arg.ID,
-		arg.UserID,
-		arg.Environment,
-		arg.APIKeyID,
-		arg.Model,
-		arg.Type,
-		arg.Prompt,
-		arg.NegativePrompt,
-		arg.AspectRatio,
-		arg.Resolution,
-		arg.NumOutputs,
-		arg.DurationSeconds,
-		arg.ImageURLs,
-		arg.WebhookURL,
-		arg.PriceID,
-		arg.UnitPriceMicros,
-		arg.JobID,
-		arg.DeadlineAt,
-		arg.CreatedAt,
-	)
-	return err
+// Statements that many requests share take a list of each value; the lists have one length, one row each.
+// Every version of every price, the newest first.
+func (q *Queries) PriceListAll(ctx context.Context, db DBTX) ([]Price, error) {
+	rows, err := db.Query(ctx, priceListAll)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Price{}
+	for rows.Next() {
+		var i Price
+		if err := rows.Scan(
+			&i.ID,
+			&i.Model,
+			&i.Resolution,
+			&i.UnitMicros,
+			&i.ValidFrom,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -85,6 +85,15 @@ type Output struct {
 	CreatedAt time.Time
 }
 
+// Versions are added, never changed; a task keeps the version it was accepted at.
+type Price struct {
+	ID         int64
+	Model      string
+	Resolution string
+	UnitMicros int64
+	ValidFrom  time.Time
+}
+
 type Route struct {
 	ID            string
 	Model         string

@@ -77,3 +77,37 @@ func (q *Queries) PriceListCurrent(ctx context.Context, db DBTX) ([]PriceListCur
 	}
 	return items, nil
 }
+
+const routeListAll = `-- name: RouteListAll :many
+select id, model, provider, upstream_model, priority, enabled, caps, cost_micros from routes where enabled order by model, priority, id
+`
+
+// The enabled routes of every model, first choice first.
+func (q *Queries) RouteListAll(ctx context.Context, db DBTX) ([]Route, error) {
+	rows, err := db.Query(ctx, routeListAll)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Route{}
+	for rows.Next() {
+		var i Route
+		if err := rows.Scan(
+			&i.ID,
+			&i.Model,
+			&i.Provider,
+			&i.UpstreamModel,
+			&i.Priority,
+			&i.Enabled,
+			&i.Caps,
+			&i.CostMicros,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

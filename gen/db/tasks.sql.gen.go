@@ -45,79 +45,6 @@ func (q *Queries) AttemptFail(ctx context.Context, db DBTX, arg AttemptFailParam
 	return result.RowsAffected(), nil
 }
 
-const attemptInsert = `-- name: AttemptInsert :exec
-insert into attempts (id, task_id, route_id, provider, upstream_model, images, lease_owner)
-values ($1, $2, $3, $4, $5, $6, $7)
-`
-
-type AttemptInsertParams struct {
-	ID            string
-	TaskID        string
-	RouteID       string
-	Provider      string
-	UpstreamModel string
-	Images        []int32
-	LeaseOwner    string
-}
-
-// Notes a call to a provider before it is made.
-func (q *Queries) AttemptInsert(ctx context.Context, db DBTX, arg AttemptInsertParams) error {
-	_, err := db.Exec(ctx, attemptInsert,
-		arg.ID,
-		arg.TaskID,
-		arg.RouteID,
-		arg.Provider,
-		arg.UpstreamModel,
-		arg.Images,
-		arg.LeaseOwner,
-	)
-	return err
-}
-
-const attemptList = `-- name: AttemptList :many
-select id, task_id, route_id, provider, upstream_model, images, state, ref, class, http_status, error_code, detail, retry_after_ms, maybe_charged, cost_micros, lease_owner, created_at, finished_at from attempts where task_id = $1 order by id limit 1000
-`
-
-// Every call made for a task, oldest first.
-func (q *Queries) AttemptList(ctx context.Context, db DBTX, taskID string) ([]Attempt, error) {
-	rows, err := db.Query(ctx, attemptList, taskID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Attempt{}
-	for rows.Next() {
-		var i Attempt
-		if err := rows.Scan(
-			&i.ID,
-			&i.TaskID,
-			&i.RouteID,
-			&i.Provider,
-			&i.UpstreamModel,
-			&i.Images,
-			&i.State,
-			&i.Ref,
-			&i.Class,
-			&i.HttpStatus,
-			&i.ErrorCode,
-			&i.Detail,
-			&i.RetryAfterMs,
-			&i.MaybeCharged,
-			&i.CostMicros,
-			&i.LeaseOwner,
-			&i.CreatedAt,
-			&i.FinishedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const attemptRunning = `-- name: AttemptRunning :execrows
 update attempts set state = 'running', ref = $1 where id = $2 and state = 'submitting'
 `
@@ -134,131 +61,6 @@ func (q *Queries) AttemptRunning(ctx context.Context, db DBTX, arg AttemptRunnin
 		return 0, err
 	}
 	return result.RowsAffected(), nil
-}
-
-const attemptSucceed = `-- name: AttemptSucceed :execrows
-update attempts set state = 'succeeded', cost_micros = $1, finished_at = now()
-where id = $2 and state in ('submitting', 'running')
-`
-
-type AttemptSucceedParams struct {
-	CostMicros int64
-	ID         string
-}
-
-// Ends a call that gave images.
-func (q *Queries) AttemptSucceed(ctx context.Context, db DBTX, arg AttemptSucceedParams) (int64, error) {
-	result, err := db.Exec(ctx, attemptSucceed, arg.CostMicros, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const outputInsertAnyOwner = `-- name: OutputInsertAnyOwner :execrows
-insert into outputs (task_id, user_id, image, attempt_id, path, mime, size_bytes, width, height)
-select t.id, t.user_id, $1, $2, $3, $4, $5, $6, $7
-from tasks t where t.id = $8 and t.status = 'processing' for share
-on conflict on constraint outputs_pkey do nothing
-`
-
-type OutputInsertAnyOwnerParams struct {
-	Image     int32
-	AttemptID string
-	Path      string
-	MIME      string
-	SizeBytes int64
-	Width     int32
-	Height    int32
-	TaskID    string
-}
-
-// Adds a stored file to an open task. 0 rows when the task has ended or has the image already.
-func (q *Queries) OutputInsertAnyOwner(ctx context.Context, db DBTX, arg OutputInsertAnyOwnerParams) (int64, error) {
-	result, err := db.Exec(ctx, outputInsertAnyOwner,
-		arg.Image,
-		arg.AttemptID,
-		arg.Path,
-		arg.MIME,
-		arg.SizeBytes,
-		arg.Width,
-		arg.Height,
-		arg.TaskID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const outputListAnyOwner = `-- name: OutputListAnyOwner :many
-select task_id, user_id, image, attempt_id, path, mime, size_bytes, width, height, created_at from outputs where task_id = $1 order by image limit 16
-`
-
-// The files of a task, in order; at most four.
-func (q *Queries) OutputListAnyOwner(ctx context.Context, db DBTX, taskID string) ([]Output, error) {
-	rows, err := db.Query(ctx, outputListAnyOwner, taskID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Output{}
-	for rows.Next() {
-		var i Output
-		if err := rows.Scan(
-			&i.TaskID,
-			&i.UserID,
-			&i.Image,
-			&i.AttemptID,
-			&i.Path,
-			&i.MIME,
-			&i.SizeBytes,
-			&i.Width,
-			&i.Height,
-			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const routeList = `-- name: RouteList :many
-select id, model, provider, upstream_model, priority, enabled, caps, cost_micros from routes where model = $1 and enabled order by priority, id limit 100
-`
-
-// The enabled routes of a model, first choice first.
-func (q *Queries) RouteList(ctx context.Context, db DBTX, model string) ([]Route, error) {
-	rows, err := db.Query(ctx, routeList, model)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Route{}
-	for rows.Next() {
-		var i Route
-		if err := rows.Scan(
-			&i.ID,
-			&i.Model,
-			&i.Provider,
-			&i.UpstreamModel,
-			&i.Priority,
-			&i.Enabled,
-			&i.Caps,
-			&i.CostMicros,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const taskCount = `-- name: TaskCount :one
@@ -295,39 +97,6 @@ func (q *Queries) TaskCount(ctx context.Context, db DBTX, arg TaskCountParams) (
 	var count int64
 	err := row.Scan(&count)
 	return count, err
-}
-
-const taskEndAnyOwner = `-- name: TaskEndAnyOwner :execrows
-update tasks
-set status = $1, cost_micros = $2, error = $3, failure_code = $4,
-    failure_retryable = $5, completed_at = now(), lease_until = null,
-    started_at = coalesce(started_at, now())
-where id = $6 and status in ('pending', 'processing')
-`
-
-type TaskEndAnyOwnerParams struct {
-	Status           string
-	CostMicros       int64
-	Error            *string
-	FailureCode      *string
-	FailureRetryable *bool
-	ID               string
-}
-
-// Ends an open task. 0 rows when it had ended already.
-func (q *Queries) TaskEndAnyOwner(ctx context.Context, db DBTX, arg TaskEndAnyOwnerParams) (int64, error) {
-	result, err := db.Exec(ctx, taskEndAnyOwner,
-		arg.Status,
-		arg.CostMicros,
-		arg.Error,
-		arg.FailureCode,
-		arg.FailureRetryable,
-		arg.ID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const taskGet = `-- name: TaskGet :one
@@ -386,56 +155,74 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 	return i, err
 }
 
-const taskLeaseAnyOwner = `-- name: TaskLeaseAnyOwner :one
-update tasks
-set lease_owner = $1::text, lease_until = now() + $2::int * interval '1 second',
-    status = 'processing', started_at = coalesce(started_at, now())
-where id = $3 and status in ('pending', 'processing')
-  and (lease_until is null or lease_until <= now() or lease_owner = $1)
-returning id, user_id, environment, api_key_id, model, type, status, prompt, negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, cost_micros, error, failure_code, failure_retryable, job_id, lease_owner, lease_until, deadline_at, created_at, started_at, completed_at
+const taskGetSet = `-- name: TaskGetSet :many
+select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
+  coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
+from (select unnest($1::text[]) as id, unnest($2::text[]) as user_id, unnest($3::text[]) as environment) n
+join tasks t on t.id = n.id and t.user_id = n.user_id and t.environment = n.environment
+where t.id = any ($1::text[])
 `
 
-type TaskLeaseAnyOwnerParams struct {
-	LeaseOwner   string
-	LeaseSeconds int32
-	ID           string
+type TaskGetSetParams struct {
+	IDs          []string
+	UserIDs      []string
+	Environments []string
 }
 
-// Takes or renews the sole right to work on an open task; no row when it has ended or another worker holds it.
-func (q *Queries) TaskLeaseAnyOwner(ctx context.Context, db DBTX, arg TaskLeaseAnyOwnerParams) (Task, error) {
-	row := db.QueryRow(ctx, taskLeaseAnyOwner, arg.LeaseOwner, arg.LeaseSeconds, arg.ID)
-	var i Task
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Environment,
-		&i.APIKeyID,
-		&i.Model,
-		&i.Type,
-		&i.Status,
-		&i.Prompt,
-		&i.NegativePrompt,
-		&i.AspectRatio,
-		&i.Resolution,
-		&i.NumOutputs,
-		&i.DurationSeconds,
-		&i.ImageURLs,
-		&i.WebhookURL,
-		&i.PriceID,
-		&i.UnitPriceMicros,
-		&i.CostMicros,
-		&i.Error,
-		&i.FailureCode,
-		&i.FailureRetryable,
-		&i.JobID,
-		&i.LeaseOwner,
-		&i.LeaseUntil,
-		&i.DeadlineAt,
-		&i.CreatedAt,
-		&i.StartedAt,
-		&i.CompletedAt,
-	)
-	return i, err
+type TaskGetSetRow struct {
+	Task  Task
+	Paths []string
+}
+
+// TaskGet for many at once: lists of equal length, and a row for each triple that is a task.
+func (q *Queries) TaskGetSet(ctx context.Context, db DBTX, arg TaskGetSetParams) ([]TaskGetSetRow, error) {
+	rows, err := db.Query(ctx, taskGetSet, arg.IDs, arg.UserIDs, arg.Environments)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TaskGetSetRow{}
+	for rows.Next() {
+		var i TaskGetSetRow
+		if err := rows.Scan(
+			&i.Task.ID,
+			&i.Task.UserID,
+			&i.Task.Environment,
+			&i.Task.APIKeyID,
+			&i.Task.Model,
+			&i.Task.Type,
+			&i.Task.Status,
+			&i.Task.Prompt,
+			&i.Task.NegativePrompt,
+			&i.Task.AspectRatio,
+			&i.Task.Resolution,
+			&i.Task.NumOutputs,
+			&i.Task.DurationSeconds,
+			&i.Task.ImageURLs,
+			&i.Task.WebhookURL,
+			&i.Task.PriceID,
+			&i.Task.UnitPriceMicros,
+			&i.Task.CostMicros,
+			&i.Task.Error,
+			&i.Task.FailureCode,
+			&i.Task.FailureRetryable,
+			&i.Task.JobID,
+			&i.Task.LeaseOwner,
+			&i.Task.LeaseUntil,
+			&i.Task.DeadlineAt,
+			&i.Task.CreatedAt,
+			&i.Task.StartedAt,
+			&i.Task.CompletedAt,
+			&i.Paths,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const taskLeaseReleaseAnyOwner = `-- name: TaskLeaseReleaseAnyOwner :execrows
@@ -547,47 +334,6 @@ func (q *Queries) TaskList(ctx context.Context, db DBTX, arg TaskListParams) ([]
 		return nil, err
 	}
 	return items, nil
-}
-
-const taskLockAnyOwner = `-- name: TaskLockAnyOwner :one
-select id, user_id, environment, api_key_id, model, type, status, prompt, negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, cost_micros, error, failure_code, failure_retryable, job_id, lease_owner, lease_until, deadline_at, created_at, started_at, completed_at from tasks where id = $1 and status in ('pending', 'processing') for no key update
-`
-
-// Locks an open task for its end; no row when it has ended.
-func (q *Queries) TaskLockAnyOwner(ctx context.Context, db DBTX, id string) (Task, error) {
-	row := db.QueryRow(ctx, taskLockAnyOwner, id)
-	var i Task
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Environment,
-		&i.APIKeyID,
-		&i.Model,
-		&i.Type,
-		&i.Status,
-		&i.Prompt,
-		&i.NegativePrompt,
-		&i.AspectRatio,
-		&i.Resolution,
-		&i.NumOutputs,
-		&i.DurationSeconds,
-		&i.ImageURLs,
-		&i.WebhookURL,
-		&i.PriceID,
-		&i.UnitPriceMicros,
-		&i.CostMicros,
-		&i.Error,
-		&i.FailureCode,
-		&i.FailureRetryable,
-		&i.JobID,
-		&i.LeaseOwner,
-		&i.LeaseUntil,
-		&i.DeadlineAt,
-		&i.CreatedAt,
-		&i.StartedAt,
-		&i.CompletedAt,
-	)
-	return i, err
 }
 
 const taskSetJobAnyOwner = `-- name: TaskSetJobAnyOwner :exec

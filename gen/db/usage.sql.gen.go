@@ -40,39 +40,6 @@ func (q *Queries) UsageCount(ctx context.Context, db DBTX, arg UsageCountParams)
 	return count, err
 }
 
-const usageInsert = `-- name: UsageInsert :exec
-insert into usage_records (id, user_id, environment, task_id, api_key_id, model, type, units, cost_micros)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-`
-
-type UsageInsertParams struct {
-	ID          string
-	UserID      string
-	Environment string
-	TaskID      string
-	APIKeyID    *string
-	Model       string
-	Type        string
-	Units       int32
-	CostMicros  int64
-}
-
-// Records what a task used. Once per task.
-func (q *Queries) UsageInsert(ctx context.Context, db DBTX, arg UsageInsertParams) error {
-	_, err := db.Exec(ctx, usageInsert,
-		arg.ID,
-		arg.UserID,
-		arg.Environment,
-		arg.TaskID,
-		arg.APIKeyID,
-		arg.Model,
-		arg.Type,
-		arg.Units,
-		arg.CostMicros,
-	)
-	return err
-}
-
 const usageList = `-- name: UsageList :many
 select id, user_id, environment, task_id, api_key_id, model, type, units, cost_micros, created_at from usage_records u
 where u.user_id = $1 and u.environment = $2

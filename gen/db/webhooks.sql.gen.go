@@ -105,39 +105,6 @@ func (q *Queries) WebhookEventGetAnyOwner(ctx context.Context, db DBTX, id strin
 	return i, err
 }
 
-const webhookEventInsert = `-- name: WebhookEventInsert :exec
-insert into webhook_events (id, user_id, environment, task_id, type, url, payload, job_id, next_attempt_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-`
-
-type WebhookEventInsertParams struct {
-	ID            string
-	UserID        string
-	Environment   string
-	TaskID        string
-	Type          string
-	URL           string
-	Payload       string
-	JobID         int64
-	NextAttemptAt time.Time
-}
-
-// Adds an event to the outbox, together with the job that will deliver it.
-func (q *Queries) WebhookEventInsert(ctx context.Context, db DBTX, arg WebhookEventInsertParams) error {
-	_, err := db.Exec(ctx, webhookEventInsert,
-		arg.ID,
-		arg.UserID,
-		arg.Environment,
-		arg.TaskID,
-		arg.Type,
-		arg.URL,
-		arg.Payload,
-		arg.JobID,
-		arg.NextAttemptAt,
-	)
-	return err
-}
-
 const webhookEventLockAnyOwner = `-- name: WebhookEventLockAnyOwner :one
 select attempts from webhook_events where id = $1 and status = 'pending' for no key update
 `

@@ -53,7 +53,7 @@ type Options struct {
 type Node struct {
 	Pool     *pgxpool.Pool
 	Handler  http.Handler
-	Tasks    task.Deps
+	Tasks    *task.Tasks
 	Keyring  *auth.Keyring
 	Sessions *auth.Sessions
 	Secrets  *webhook.Secrets
@@ -105,14 +105,14 @@ func (n *Node) build(ctx context.Context) error {
 	n.deliverer = webhook.NewDeliverer(webhook.DelivererConfig{
 		Pool: n.Pool, Secrets: n.Secrets, Poster: outside, Clock: n.o.Clock, Logger: n.o.Logger, Schedule: n.o.WebhookSchedule,
 	})
-	n.Tasks = task.Deps{
-		Pool: n.Pool, Images: outside, Providers: n.providers(), Store: n.store, Clock: n.o.Clock, Logger: n.o.Logger,
-		Node: nodeName(n.o.Clock()), SandboxForLive: c.SandboxForLive, LeaseSeconds: c.TaskLeaseSeconds,
-	}
-	n.Tasks.River, err = newRiver(n)
+	river, err := newRiver(n)
 	if err != nil {
 		return err
 	}
+	n.Tasks = task.New(task.Deps{
+		Pool: n.Pool, River: river, Images: outside, Providers: n.providers(), Store: n.store, Clock: n.o.Clock, Logger: n.o.Logger,
+		Wake: n.wake, Node: nodeName(n.o.Clock()), SandboxForLive: c.SandboxForLive, LeaseSeconds: c.TaskLeaseSeconds,
+	})
 	return n.buildHandler(ctx)
 }
 

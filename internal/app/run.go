@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/eggapi/eggapi/internal/fault"
@@ -18,11 +20,11 @@ import (
 	"github.com/eggapi/eggapi/internal/webhook"
 )
 
-// How the queue is watched. A notification that falls into the cooldown of the one before is
-// made good by the next poll, so the poll bounds how long a job waits unseen.
+// How the queue is watched. Who stores a job wakes the workers after the commit, and a worker that is woken within the
+// cooldown looks again at its end; the poll is for wake-ups that were lost with their process.
 const (
-	fetchCooldown     = 5 * time.Millisecond
-	fetchPollInterval = 100 * time.Millisecond
+	fetchCooldown     = 2 * time.Millisecond
+	fetchPollInterval = 500 * time.Millisecond
 	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
@@ -41,15 +43,26 @@ func newRiver(n *Node) (*task.River, error) {
 			webhook.Queue: {MaxWorkers: n.o.Config.WebhookWorkers},
 		}
 		cfg.Workers = river.NewWorkers()
-		river.AddWorker(cfg.Workers, &task.Advancer{Node: n.tasks})
+		river.AddWorker(cfg.Workers, &task.Advancer{Tasks: n.tasks})
 		river.AddWorker(cfg.Workers, n.deliverer)
 	}
 	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.Pool), cfg)
 	return client, fault.Wrap(err, "make the queue's client")
 }
 
+// wake tells the workers of queues, wherever they are, to look for jobs. It speaks River's own notification.
+func (n *Node) wake(ctx context.Context, queues ...string) error {
+	payloads := make([]string, len(queues))
+	for i, q := range queues {
+		payloads[i] = fmt.Sprintf(`{"queue": %q}`, q)
+	}
+	return riverpgxv5.New(n.Pool).GetExecutor().NotifyMany(ctx, &riverdriver.NotifyManyParams{
+		Topic: "river_insert", Payload: payloads,
+	})
+}
+
 // tasks is asked for when work begins, since the worker needs the client and the client the worker.
-func (n *Node) tasks() task.Deps { return n.Tasks }
+func (n *Node) tasks() *task.Tasks { return n.Tasks }
 
 // Start begins to listen for changes and, when the node works, to work the queues. It returns at once.
 func (n *Node) Start(ctx context.Context) error {
@@ -105,6 +118,9 @@ func (n *Node) Stop(ctx context.Context) {
 	if n.stop != nil {
 		n.stop()
 		<-n.done
+	}
+	if err := n.Tasks.Close(ctx); err != nil {
+		n.o.Logger.WarnContext(ctx, "what was being accepted did not end in time", "error", err)
 	}
 	n.Pool.Close()
 	if err := n.store.Close(); err != nil {

@@ -25,55 +25,6 @@ const (
 // ErrInsufficient refuses a hold that what is available does not cover.
 var ErrInsufficient = fault.New(fault.InsufficientBalance, "Balance cannot cover the generated result")
 
-// Hold sets amountMicros (> 0) of a user's balance aside for a task. It is the last statement of a
-// transaction, since it locks the account until the commit. Fails with ErrInsufficient.
-func Hold(ctx context.Context, tx db.DBTX, taskID, userID string, amountMicros int64) error {
-	err := pg.Q.HoldInsert(ctx, tx, db.HoldInsertParams{TaskID: taskID, UserID: userID, AmountMicros: amountMicros})
-	if err != nil {
-		return fault.Wrap(err, "note a hold")
-	}
-	n, err := pg.Q.AccountHold(ctx, tx, db.AccountHoldParams{UserID: userID, AmountMicros: amountMicros})
-	if err != nil {
-		return fault.Wrap(err, "hold on an account")
-	}
-	if n == 0 {
-		return ErrInsufficient
-	}
-	return nil
-}
-
-// Settlement is the end of a hold.
-type Settlement struct {
-	TaskID       string
-	UserID       string
-	ChargeMicros int64 // 0 voids the hold; at most what is held
-	Now          time.Time
-}
-
-// Settle resolves the hold of a task: charges ChargeMicros and releases the rest. It fails when the
-// hold was resolved before, so that a task is charged once whoever asks.
-func Settle(ctx context.Context, tx db.DBTX, s Settlement) error {
-	state := "settled"
-	if s.ChargeMicros == 0 {
-		state = "voided"
-	}
-	held, err := pg.Q.HoldResolve(ctx, tx, db.HoldResolveParams{
-		TaskID: s.TaskID, UserID: s.UserID, State: state, SettledMicros: s.ChargeMicros,
-	})
-	if err != nil {
-		return fault.Wrap(err, "resolve a hold")
-	}
-	if s.ChargeMicros > 0 {
-		if err := post(ctx, tx, posting{
-			Kind: "settle", UserID: s.UserID, AmountMicros: -s.ChargeMicros, Against: accountRevenue, TaskID: &s.TaskID, Now: s.Now,
-		}); err != nil {
-			return err
-		}
-	}
-	_, err = pg.Q.AccountSettle(ctx, tx, db.AccountSettleParams{UserID: s.UserID, HeldMicros: held, ChargedMicros: s.ChargeMicros})
-	return fault.Wrap(err, "settle an account")
-}
-
 // Credit is money that comes to a user, or with a negative amount leaves him.
 type Credit struct {
 	UserID       string
@@ -114,7 +65,6 @@ type posting struct {
 	UserID       string
 	AmountMicros int64
 	Against      string
-	TaskID       *string
 	Reference    *string
 	Now          time.Time
 }
@@ -125,7 +75,7 @@ func post(ctx context.Context, tx db.DBTX, p posting) error {
 		{LedgerAccount: "user:" + p.UserID, UserID: &p.UserID, AmountMicros: p.AmountMicros},
 		{LedgerAccount: p.Against, AmountMicros: -p.AmountMicros},
 	} {
-		side.TransactionID, side.Kind, side.TaskID, side.Reference = transactionID, p.Kind, p.TaskID, p.Reference
+		side.TransactionID, side.Kind, side.Reference = transactionID, p.Kind, p.Reference
 		if err := pg.Q.LedgerEntryInsert(ctx, tx, side); err != nil {
 			return fault.Wrap(err, "post a ledger entry")
 		}

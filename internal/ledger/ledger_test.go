@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -94,9 +95,37 @@ func TestTopUp_CannotTakeWhatIsHeld(t *testing.T) {
 	}
 }
 
+// inSet locks the user's account and the holds of some tasks, has act decide, and writes.
+func inSet(ctx context.Context, pool *pgxpool.Pool, taskIDs []string, act func(s *ledger.Set) error) error {
+	return pg.InPipe(ctx, pool, func(p *pg.Pipe) error {
+		s := ledger.Lock(ctx, p, []string{user}, taskIDs)
+		if err := p.Send(ctx); err != nil {
+			return err
+		}
+		if err := s.Read(); err != nil {
+			return err
+		}
+		if err := act(s); err != nil {
+			return err
+		}
+		s.Write(ctx, p)
+		return nil
+	})
+}
+
+func tryHold(ctx context.Context, pool *pgxpool.Pool, taskID string, micros int64) error {
+	return inSet(ctx, pool, nil, func(s *ledger.Set) error { return s.Hold(taskID, user, micros) })
+}
+
+func trySettle(ctx context.Context, pool *pgxpool.Pool, taskID string, micros int64) error {
+	return inSet(ctx, pool, []string{taskID}, func(s *ledger.Set) error {
+		return s.Settle(ledger.Settlement{TaskID: taskID, UserID: user, ChargeMicros: micros, Now: now})
+	})
+}
+
 func hold(t testing.TB, pool *pgxpool.Pool, taskID string, micros int64) {
 	t.Helper()
-	if err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error { return ledger.Hold(t.Context(), tx, taskID, user, micros) }); err != nil {
+	if err := tryHold(t.Context(), pool, taskID, micros); err != nil {
 		t.Fatalf("hold: %v", err)
 	}
 }
@@ -106,7 +135,7 @@ func TestHold_RefusesWhatIsNotCoveredAndLeavesNothing(t *testing.T) {
 	pool := newPool(t)
 	topUp(t, pool, 100, "in")
 	newTask(t, pool, "gen_1")
-	err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error { return ledger.Hold(t.Context(), tx, "gen_1", user, 101) })
+	err := tryHold(t.Context(), pool, "gen_1", 101)
 	if fault.CodeOf(err) != fault.InsufficientBalance {
 		t.Errorf("holding too much gave %v", err)
 	}
@@ -125,9 +154,7 @@ func TestSettle_SecondTimeFailsAndChargesNothing(t *testing.T) {
 	newTask(t, pool, "gen_2")
 	hold(t, pool, "gen_2", 80)
 	for i, charge := range []int64{30, 0, 30} {
-		err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
-			return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: "gen_1", UserID: user, ChargeMicros: charge, Now: now})
-		})
+		err := trySettle(t.Context(), pool, "gen_1", charge)
 		if (err == nil) != (i == 0) {
 			t.Errorf("settlement %d gave %v", i, err)
 		}
@@ -143,11 +170,52 @@ func TestSettle_CannotChargeMoreThanWasHeld(t *testing.T) {
 	topUp(t, pool, 100, "in")
 	newTask(t, pool, "gen_1")
 	hold(t, pool, "gen_1", 80)
-	err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
-		return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: "gen_1", UserID: user, ChargeMicros: 81, Now: now})
-	})
+	if err := trySettle(t.Context(), pool, "gen_1", 81); err == nil {
+		t.Error("overcharging was allowed")
+	}
+	_, err := pool.Exec(t.Context(), "update holds set state = 'settled', settled_micros = 81, resolved_at = now()")
 	if !pg.Violates(err, db.HoldsSettledCheck) {
-		t.Errorf("overcharging gave %v", err)
+		t.Errorf("the schema says of overcharging: %v", err)
+	}
+}
+
+// Many tasks of one account in one set are decided one after the other, each against what the ones before it left.
+func TestSet_DecidesEachAgainstWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	topUp(t, pool, 100, "in")
+	amounts, refused := []int64{60, 50, 30, 20, 10}, []bool{false, true, false, true, false}
+	for i := range amounts {
+		newTask(t, pool, fmt.Sprintf("gen_%d", i))
+	}
+	err := inSet(t.Context(), pool, nil, func(s *ledger.Set) error {
+		for i, amount := range amounts {
+			if err := s.Hold(fmt.Sprintf("gen_%d", i), user, amount); (err != nil) != refused[i] {
+				t.Errorf("hold %d gave %v", i, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("hold: %v", err)
+	}
+	if got, held := balance(t, pool); got != 100 || held != 100 {
+		t.Errorf("balance %d, held %d; want 100 and 100", got, held)
+	}
+	err = inSet(t.Context(), pool, []string{"gen_0", "gen_1", "gen_2", "gen_4"}, func(s *ledger.Set) error {
+		for i, settles := range []bool{true, false, true, false, true} {
+			err := s.Settle(ledger.Settlement{TaskID: fmt.Sprintf("gen_%d", i), UserID: user, ChargeMicros: 10 * int64(i%2+i%4), Now: now})
+			if (err == nil) != settles {
+				t.Errorf("settlement %d gave %v", i, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("settle: %v", err)
+	}
+	if got, held := balance(t, pool); got != 80 || held != 0 {
+		t.Errorf("balance %d, held %d; want 80 and 0", got, held)
 	}
 }
 
@@ -218,7 +286,7 @@ func TestLedger_AgreesWithAModel(t *testing.T) {
 			model += amount
 		case 1:
 			newTask(t, pool, taskID)
-			err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error { return ledger.Hold(t.Context(), tx, taskID, user, amount) })
+			err := tryHold(t.Context(), pool, taskID, amount)
 			if (err == nil) != (model-held >= amount) {
 				r.Fatalf("holding %d of %d gave %v", amount, model-held, err)
 			}
@@ -228,9 +296,7 @@ func TestLedger_AgreesWithAModel(t *testing.T) {
 		case 2:
 			for id, of := range open {
 				charge := min(of, rapid.Int64Range(0, of).Draw(r, "charge"))
-				if err := pg.InTx(t.Context(), pool, func(tx pg.Tx) error {
-					return ledger.Settle(t.Context(), tx, ledger.Settlement{TaskID: id, UserID: user, ChargeMicros: charge, Now: now})
-				}); err != nil {
+				if err := trySettle(t.Context(), pool, id, charge); err != nil {
 					r.Fatalf("settle: %v", err)
 				}
 				delete(open, id)

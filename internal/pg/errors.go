@@ -30,6 +30,14 @@ func Retryable(err error) bool {
 	return state == "40001" || state == "40P01"
 }
 
+// RolledBack tells whether err is the server's own word on a statement, or on the commit, that undid the whole transaction.
+// Of an error that broke the connection it is false: the commit may have taken place.
+func RolledBack(err error) bool {
+	var e *pgconn.PgError
+	// FATAL and worse end the session, at any moment.
+	return errors.As(err, &e) && e.SeverityUnlocalized == "ERROR"
+}
+
 // Unavailable tells whether err means that the database cannot be used now, as opposed to a wrong statement.
 func Unavailable(err error) bool {
 	if err == nil {

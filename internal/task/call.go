@@ -26,15 +26,15 @@ const classStorage = provider.Class("storage_failed")
 
 // step makes the calls that are due and asks after those that run. It gives how long to wait
 // when nothing but waiting is left.
-func (w *work) step(ctx context.Context, t db.Task, todo plan) (time.Duration, error) {
+func (w *work) step(ctx context.Context, p progress, todo plan) (time.Duration, error) {
 	waits := make([]time.Duration, len(todo.running))
 	err := inParallel(len(todo.running)+len(todo.calls), func(i int) error {
 		if i < len(todo.running) {
 			var err error
-			waits[i], err = w.poll(ctx, t, todo.running[i])
+			waits[i], err = w.poll(ctx, p, todo.running[i])
 			return err
 		}
-		return w.submit(ctx, t, todo.calls[i-len(todo.running)])
+		return w.submit(ctx, p, todo.calls[i-len(todo.running)])
 	})
 	if err != nil || len(todo.calls) > 0 {
 		return 0, err
@@ -52,25 +52,26 @@ func (w *work) step(ctx context.Context, t db.Task, todo plan) (time.Duration, e
 }
 
 // submit makes one call. Its row is there before the call, so that a crash in between is seen and never guessed at.
-func (w *work) submit(ctx context.Context, t db.Task, c call) error {
-	a := db.AttemptInsertParams{
-		ID: id.New(id.Attempt, w.Clock()), TaskID: t.ID, RouteID: c.route.ID, Provider: c.route.Provider,
-		UpstreamModel: c.route.UpstreamModel, Images: c.images, LeaseOwner: w.owner,
+func (w *work) submit(ctx context.Context, p progress, c call) error {
+	t, attemptID := p.task, id.New(id.Attempt, w.Clock())
+	noted, err := w.calls.Do(ctx, note{id: attemptID, taskID: t.ID, owner: w.owner, call: c})
+	if err != nil {
+		return err
 	}
-	if err := pg.Q.AttemptInsert(ctx, w.Pool, a); err != nil {
-		return fault.Wrap(err, "note a call")
+	if !noted {
+		return errLeaseLost
 	}
 	submission, err := w.Providers[c.route.Provider].Submit(ctx, provider.Request{
-		AttemptID: a.ID, UpstreamModel: c.route.UpstreamModel, Prompt: t.Prompt, NegativePrompt: orEmpty(t.NegativePrompt),
+		AttemptID: attemptID, UpstreamModel: c.route.UpstreamModel, Prompt: t.Prompt, NegativePrompt: orEmpty(t.NegativePrompt),
 		AspectRatio: t.AspectRatio, Resolution: t.Resolution, Count: len(c.images), Inputs: w.inputs, Try: c.try, FirstIndex: int(c.images[0]),
 	})
 	switch {
 	case err != nil:
-		return w.failed(ctx, a.ID, err)
+		return w.failed(ctx, attemptID, err)
 	case submission.Ref != nil:
-		return w.keepRef(ctx, a.ID, *submission.Ref)
+		return w.keepRef(ctx, attemptID, *submission.Ref)
 	}
-	return w.keepImages(ctx, t, db.Attempt{ID: a.ID, Images: c.images}, submission.Done)
+	return w.keepImages(ctx, p, db.Attempt{ID: attemptID, Images: c.images}, submission.Done)
 }
 
 func (w *work) keepRef(ctx context.Context, attemptID string, ref provider.Ref) error {
@@ -85,7 +86,7 @@ func (w *work) keepRef(ctx context.Context, attemptID string, ref provider.Ref) 
 }
 
 // poll asks after a running call. It gives 0 when the call has ended, else when to ask again.
-func (w *work) poll(ctx context.Context, t db.Task, a db.Attempt) (time.Duration, error) {
+func (w *work) poll(ctx context.Context, p progress, a db.Attempt) (time.Duration, error) {
 	var ref provider.Ref
 	if err := json.Unmarshal(a.Ref, &ref); err != nil {
 		return 0, fault.Wrap(err, "decode a reference")
@@ -104,19 +105,20 @@ func (w *work) poll(ctx context.Context, t db.Task, a db.Attempt) (time.Duration
 	if status.State != provider.Done {
 		return max(status.NextPoll, 50*time.Millisecond), nil
 	}
-	return 0, w.keepImages(ctx, t, a, status.Result)
+	return 0, w.keepImages(ctx, p, a, status.Result)
 }
 
-// keepImages stores what a call gave. Files come first: a row without its file would be a broken promise.
-func (w *work) keepImages(ctx context.Context, t db.Task, a db.Attempt, r *provider.Result) error {
-	made := r.Images[:min(len(r.Images), len(a.Images))]
-	rows := make([]db.OutputInsertAnyOwnerParams, len(made))
+// keepImages stores what a call gave, and ends the task if that was all it lacked. Files come first: a row without its
+// file would be a broken promise.
+func (w *work) keepImages(ctx context.Context, p progress, a db.Attempt, r *provider.Result) error {
+	images := r.Images[:min(len(r.Images), len(a.Images))]
+	files := make([]db.Output, len(images))
 	err := w.persist(ctx, func(ctx context.Context) error {
-		return inParallel(len(made), func(i int) error {
-			m := made[i]
-			path, err := w.Store.Put(ctx, storage.Object{TaskID: t.ID, Index: int(a.Images[i]), MIME: m.MIME, Data: m.Data})
-			rows[i] = db.OutputInsertAnyOwnerParams{
-				TaskID: t.ID, Image: a.Images[i], AttemptID: a.ID, Path: path, MIME: m.MIME, SizeBytes: int64(len(m.Data)),
+		return inParallel(len(images), func(i int) error {
+			m := images[i]
+			path, err := w.Store.Put(ctx, storage.Object{TaskID: p.task.ID, Index: int(a.Images[i]), MIME: m.MIME, Data: m.Data})
+			files[i] = db.Output{
+				Image: a.Images[i], Path: path, MIME: m.MIME, SizeBytes: int64(len(m.Data)),
 				Width: int32(m.Width), Height: int32(m.Height), //nolint:gosec // bounded by the provider package
 			}
 			return err
@@ -125,17 +127,21 @@ func (w *work) keepImages(ctx context.Context, t db.Task, a db.Attempt, r *provi
 	if err != nil {
 		return w.failed(ctx, a.ID, &provider.Error{Class: classStorage, Code: "storage_failed", MaybeCharged: true, Err: err})
 	}
+	o := outcome{taskID: p.task.ID, made: &made{attemptID: a.ID, costMicros: r.CostMicros, outputs: files}, judge: p.judge}
 	return w.persist(ctx, func(ctx context.Context) error {
-		return pg.InTx(ctx, w.Pool, func(tx pg.Tx) error {
-			for _, row := range rows {
-				if _, err := pg.Q.OutputInsertAnyOwner(ctx, tx, row); err != nil {
-					return fault.Wrap(err, "store an output")
-				}
-			}
-			_, err := pg.Q.AttemptSucceed(ctx, tx, db.AttemptSucceedParams{ID: a.ID, CostMicros: r.CostMicros})
-			return fault.Wrap(err, "end a call")
-		})
+		ended, err := w.outcomes.Do(ctx, o)
+		if ended {
+			w.ended.Store(true)
+		}
+		return err
 	})
+}
+
+// judge tells whether a task is over once these calls and files are all there is of it.
+func (p progress) judge(attempts []db.Attempt, outputs []db.Output) (provider.Failure, bool) {
+	p.attempts, p.outputs = attempts, outputs
+	todo := p.next()
+	return failureOf(todo.failure), todo.over()
 }
 
 // failed notes why a call gave nothing. A call cut short by our own shutdown or lost lease is
@@ -162,21 +168,18 @@ func (w *work) failed(ctx context.Context, attemptID string, cause error) error 
 
 // abandonLostCalls ends the calls a dead worker had sent without noting an answer. Holding the
 // lease, this worker knows that nobody waits for them any more.
-func (w *work) abandonLostCalls(ctx context.Context) error {
-	attempts, err := pg.Q.AttemptList(ctx, w.Pool, w.taskID)
-	if err != nil {
-		return fault.Wrap(err, "list attempts")
-	}
+func (w *work) abandonLostCalls(ctx context.Context, attempts []db.Attempt) (some bool, err error) {
 	for _, a := range attempts {
 		if a.State != "submitting" {
 			continue
 		}
 		lost := &provider.Error{Class: provider.Ambiguous, Code: "worker_lost", MaybeCharged: true}
 		if err := w.failed(ctx, a.ID, lost); err != nil {
-			return err
+			return some, err
 		}
+		some = true
 	}
-	return nil
+	return some, nil
 }
 
 // persist keeps trying to store the outcome of a call that cannot be made again, even after the task's own

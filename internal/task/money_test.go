@@ -7,9 +7,7 @@ import (
 	"testing"
 
 	"github.com/eggapi/eggapi/gen/apiclient"
-	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/apitest"
-	"github.com/eggapi/eggapi/internal/pg"
 )
 
 const nanobananaMicros = 10_000
@@ -166,11 +164,8 @@ func TestMoney_SettleVoidLateRaceChargesOnce(t *testing.T) {
 		accepted := s.Generate(t, a.LiveKey, apiclient.GenerateRequest{Prompt: "a fox", NumOutputs: &four})
 		exec(t, s, "update tasks set status = 'processing', started_at = now(), deadline_at = now() - interval '1 second' where id = $1", accepted.ID)
 		attempt := fmt.Sprintf("att_%d", round)
-		if err := pg.Q.AttemptInsert(t.Context(), s.Pool, db.AttemptInsertParams{
-			ID: attempt, TaskID: accepted.ID, RouteID: "r", Provider: "p", UpstreamModel: "m", Images: []int32{0, 1, 2, 3}, LeaseOwner: "w",
-		}); err != nil {
-			t.Fatalf("insert an attempt: %v", err)
-		}
+		exec(t, s, `insert into attempts (id, task_id, route_id, provider, upstream_model, images, lease_owner)
+			values ($1, $2, 'r', 'p', 'm', '{0,1,2,3}', 'w')`, attempt, accepted.ID)
 		together(24, func(i int) { raceOnce(t.Context(), t, s, accepted.ID, attempt, i) })
 		if n := count(t, s, "select count(*) from holds where task_id = $1 and state <> 'held'", accepted.ID); n != 1 {
 			t.Errorf("round %d: %d resolved holds, want 1", round, n)
@@ -193,9 +188,7 @@ func raceOnce(ctx context.Context, t *testing.T, s *apitest.Server, taskID, atte
 	case 1:
 		err = s.Node.Tasks.SweepOnce(ctx)
 	default:
-		_, err = pg.Q.OutputInsertAnyOwner(ctx, s.Pool, db.OutputInsertAnyOwnerParams{
-			TaskID: taskID, Image: int32(i % 4), AttemptID: attempt, Path: "images/x/0.png", MIME: "image/png", SizeBytes: 1, Width: 1, Height: 1,
-		})
+		err = s.Node.Tasks.Deliver(ctx, taskID, attempt, int32(i%4))
 	}
 	if err != nil {
 		t.Errorf("racer %d: %v", i, err)

@@ -12,90 +12,123 @@ import (
 	"github.com/eggapi/eggapi/internal/webhook"
 )
 
-// ending is a task whose time has come, and what to say if it delivered nothing.
+const webhookQueue = webhook.Queue
+
+// ending is a locked, open task that is over.
 type ending struct {
-	taskID  string
-	failure provider.Failure
+	task    db.Task
+	outputs []db.Output
+	failure provider.Failure // what to say if there are no outputs
 }
 
-// end settles one task in a transaction of its own.
-func (d Deps) end(ctx context.Context, taskID string, f provider.Failure) error {
-	return pg.InTx(ctx, d.Pool, func(tx pg.Tx) error {
-		return d.settleSet(ctx, tx, []ending{{taskID: taskID, failure: f}})
-	})
-}
-
-// settleSet ends tasks inside one transaction: state, usage, event, hold and ledger change together.
-// Those that have ended already are left as they are, whoever ended them.
-func (d Deps) settleSet(ctx context.Context, tx pg.Tx, set []ending) error {
-	for _, e := range set {
-		t, err := pg.Q.TaskLockAnyOwner(ctx, tx, e.taskID)
-		if pg.NoRows(err) {
-			continue
-		}
-		if err != nil {
-			return fault.Wrap(err, "lock a task")
-		}
-		if err := d.settle(ctx, tx, t, e.failure); err != nil {
-			return err
-		}
+// chargeMicros is what a task costs in the end: the images that were delivered. None cost nothing.
+func (e ending) chargeMicros() int64 {
+	if e.task.Environment != EnvironmentLive {
+		return 0
 	}
-	return nil
+	return e.task.UnitPriceMicros * int64(len(e.outputs))
 }
 
-// settle ends a locked, open task: with k of n images delivered it completes and k are charged for; with
-// none it fails and costs nothing.
-func (d Deps) settle(ctx context.Context, tx pg.Tx, t db.Task, f provider.Failure) error {
-	outputs, err := pg.Q.OutputListAnyOwner(ctx, tx, t.ID)
+// settleSet notes the statements that end tasks: with k of n images delivered a task completes and k are charged for; with
+// none it fails and costs nothing. It gives the tasks that cannot be settled, which are left open, and tells whether
+// an event was put into the outbox.
+func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, endings []ending) (failed map[string]error, announced bool, err error) {
+	if len(endings) == 0 {
+		return nil, false, nil
+	}
+	books, err := lockBooks(ctx, p, endings)
 	if err != nil {
-		return fault.Wrap(err, "list outputs")
+		return nil, false, err
 	}
-	var charge int64
-	if t.Environment == EnvironmentLive {
-		charge = t.UnitPriceMicros * int64(len(outputs))
+	failed = map[string]error{}
+	var ends db.TaskEndSetAnyOwnerParams
+	var used db.UsageInsertSetParams
+	var events []webhook.Event
+	for _, e := range endings {
+		if e.task.Environment == EnvironmentLive {
+			if err := books.Settle(ledger.Settlement{
+				TaskID: e.task.ID, UserID: e.task.UserID, ChargeMicros: e.chargeMicros(), Now: t.Clock(),
+			}); err != nil {
+				failed[e.task.ID] = fault.Wrap(err, "settle a task")
+				continue
+			}
+		}
+		addEnd(&ends, e)
+		t.addUsage(&used, e)
+		if e.task.WebhookURL != nil {
+			events = append(events, t.event(e))
+		}
 	}
-	end := db.TaskEndAnyOwnerParams{ID: t.ID, Status: StatusCompleted, CostMicros: charge}
-	if len(outputs) == 0 {
-		end.Status, end.Error, end.FailureCode, end.FailureRetryable = StatusFailed, &f.Message, &f.Code, &f.Retryable
+	if len(ends.IDs) > 0 {
+		pg.Q.TaskEndSetAnyOwner(ctx, p, []db.TaskEndSetAnyOwnerParams{ends})
 	}
-	if n, err := pg.Q.TaskEndAnyOwner(ctx, tx, end); err != nil || n == 0 {
-		return fault.Wrap(err, "end a task")
+	if len(used.IDs) > 0 {
+		pg.Q.UsageInsertSet(ctx, p, []db.UsageInsertSetParams{used})
 	}
-	if err := d.record(ctx, tx, t, outputs, charge); err != nil {
-		return err
+	if _, err := webhook.Enqueue(ctx, p, events); err != nil {
+		return nil, false, err
 	}
-	if err := d.announce(ctx, tx, t, outputs, end); err != nil {
-		return err
-	}
-	if t.Environment != EnvironmentLive {
-		return nil
-	}
-	// Last, since it locks the account until the commit.
-	return ledger.Settle(ctx, tx, ledger.Settlement{TaskID: t.ID, UserID: t.UserID, ChargeMicros: charge, Now: d.Clock()})
+	books.Write(ctx, p)
+	return failed, len(events) > 0, nil
 }
 
-func (d Deps) record(ctx context.Context, tx pg.Tx, t db.Task, outputs []db.Output, charge int64) error {
-	if len(outputs) == 0 {
-		return nil
+// lockBooks locks what the tasks' money is in. It comes after the tasks' own locks, in every transaction.
+func lockBooks(ctx context.Context, p *pg.Pipe, endings []ending) (*ledger.Set, error) {
+	var users, taskIDs []string
+	for _, e := range endings {
+		if e.task.Environment == EnvironmentLive {
+			users = append(users, e.task.UserID)
+			taskIDs = append(taskIDs, e.task.ID)
+		}
 	}
-	err := pg.Q.UsageInsert(ctx, tx, db.UsageInsertParams{
-		ID: id.New(id.Usage, d.Clock()), UserID: t.UserID, Environment: t.Environment, TaskID: t.ID, APIKeyID: t.APIKeyID,
-		Model: t.Model, Type: t.Type, Units: int32(len(outputs)), CostMicros: charge, //nolint:gosec // at most four
-	})
-	return fault.Wrap(err, "record usage")
+	books := ledger.Lock(ctx, p, users, taskIDs)
+	if len(taskIDs) == 0 {
+		return books, nil
+	}
+	if err := p.Send(ctx); err != nil {
+		return nil, err
+	}
+	return books, books.Read()
 }
 
-func (d Deps) announce(ctx context.Context, tx pg.Tx, t db.Task, outputs []db.Output, end db.TaskEndAnyOwnerParams) error {
-	if t.WebhookURL == nil {
-		return nil
+func addEnd(rows *db.TaskEndSetAnyOwnerParams, e ending) {
+	status := StatusCompleted
+	if len(e.outputs) == 0 {
+		status = StatusFailed
 	}
+	rows.IDs = append(rows.IDs, e.task.ID)
+	rows.Statuses = append(rows.Statuses, status)
+	rows.CostsMicros = append(rows.CostsMicros, e.chargeMicros())
+	rows.Errors = append(rows.Errors, e.failure.Message)
+	rows.FailureCodes = append(rows.FailureCodes, e.failure.Code)
+	rows.FailureRetryables = append(rows.FailureRetryables, e.failure.Retryable)
+}
+
+func (t *Tasks) addUsage(rows *db.UsageInsertSetParams, e ending) {
+	if len(e.outputs) == 0 {
+		return
+	}
+	rows.IDs = append(rows.IDs, id.New(id.Usage, t.Clock()))
+	rows.UserIDs = append(rows.UserIDs, e.task.UserID)
+	rows.Environments = append(rows.Environments, e.task.Environment)
+	rows.TaskIDs = append(rows.TaskIDs, e.task.ID)
+	rows.APIKeyIDs = append(rows.APIKeyIDs, orEmpty(e.task.APIKeyID))
+	rows.Models = append(rows.Models, e.task.Model)
+	rows.Types = append(rows.Types, e.task.Type)
+	rows.Units = append(rows.Units, int32(len(e.outputs))) //nolint:gosec // at most four
+	rows.CostsMicros = append(rows.CostsMicros, e.chargeMicros())
+}
+
+func (t *Tasks) event(e ending) webhook.Event {
 	event := webhook.Event{
-		UserID: t.UserID, Environment: t.Environment, TaskID: t.ID, URL: *t.WebhookURL, Failed: end.Status == StatusFailed,
-		Model: t.Model, Error: orEmpty(end.Error), CostMicros: end.CostMicros, EndedAt: d.Clock(),
+		UserID: e.task.UserID, Environment: e.task.Environment, TaskID: e.task.ID, URL: *e.task.WebhookURL,
+		Failed: len(e.outputs) == 0, Model: e.task.Model, CostMicros: e.chargeMicros(), EndedAt: t.Clock(),
 	}
-	for _, o := range outputs {
-		event.OutputURLs = append(event.OutputURLs, d.Store.URL(o.Path))
+	if event.Failed {
+		event.Error = e.failure.Message
 	}
-	_, err := webhook.Enqueue(ctx, tx, d.River, event)
-	return err
+	for _, o := range e.outputs {
+		event.OutputURLs = append(event.OutputURLs, t.Store.URL(o.Path))
+	}
+	return event
 }

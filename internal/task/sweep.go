@@ -18,12 +18,12 @@ const (
 
 // Sweep looks every 5 s, until the context ends, for tasks that nobody will advance. Any number of processes may
 // sweep at once: each act is guarded by the task's own state.
-func (d Deps) Sweep(ctx context.Context) {
+func (t *Tasks) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := d.SweepOnce(ctx); err != nil && ctx.Err() == nil {
-			d.Logger.WarnContext(ctx, "the sweep for lost tasks failed", "error", err)
+		if err := t.SweepOnce(ctx); err != nil && ctx.Err() == nil {
+			t.Logger.WarnContext(ctx, "the sweep for lost tasks failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -35,36 +35,36 @@ func (d Deps) Sweep(ctx context.Context) {
 
 // SweepOnce ends what is past its deadline, gives up on what broke every worker that tried, and queues the rest of
 // what was lost again.
-func (d Deps) SweepOnce(ctx context.Context) error {
-	late, err := pg.Q.TaskSweepLateAnyOwner(ctx, d.Pool, sweepRows)
+func (t *Tasks) SweepOnce(ctx context.Context) error {
+	late, err := pg.Q.TaskSweepLateAnyOwner(ctx, t.Pool, sweepRows)
 	if err != nil {
 		return fault.Wrap(err, "look for late tasks")
 	}
 	// One task that cannot be helped must not keep the others waiting.
 	var failures []error
 	for _, taskID := range late {
-		failures = append(failures, d.end(ctx, taskID, provider.TimeoutFailure))
+		failures = append(failures, t.end(ctx, taskID, provider.TimeoutFailure))
 	}
-	lost, err := pg.Q.TaskSweepLostAnyOwner(ctx, d.Pool, db.TaskSweepLostAnyOwnerParams{
-		LeaseSeconds: int32(d.leaseSeconds()), RowLimit: sweepRows, //nolint:gosec // a small setting
+	lost, err := pg.Q.TaskSweepLostAnyOwner(ctx, t.Pool, db.TaskSweepLostAnyOwnerParams{
+		LeaseSeconds: int32(t.leaseSeconds()), RowLimit: sweepRows, //nolint:gosec // a small setting
 	})
 	if err != nil {
 		return fault.Wrap(err, "look for lost tasks")
 	}
 	for _, l := range lost {
-		failures = append(failures, d.rescue(ctx, l))
+		failures = append(failures, t.rescue(ctx, l))
 	}
-	_, err = pg.Q.IdempotencySweepAnyOwner(ctx, d.Pool, 5*sweepRows)
+	_, err = pg.Q.IdempotencySweepAnyOwner(ctx, t.Pool, 5*sweepRows)
 	return errors.Join(append(failures, fault.Wrap(err, "forget idempotency keys"))...)
 }
 
-func (d Deps) rescue(ctx context.Context, l db.TaskSweepLostAnyOwnerRow) error {
+func (t *Tasks) rescue(ctx context.Context, l db.TaskSweepLostAnyOwnerRow) error {
 	if l.Discarded {
-		return d.end(ctx, l.ID, provider.UnavailableFailure)
+		return t.end(ctx, l.ID, provider.UnavailableFailure)
 	}
-	d.Logger.WarnContext(ctx, "a lost task was queued again", "task_id", l.ID)
-	return pg.InTx(ctx, d.Pool, func(tx pg.Tx) error {
-		job, err := d.River.InsertTx(ctx, tx, AdvanceArgs{TaskID: l.ID}, nil)
+	t.Logger.WarnContext(ctx, "a lost task was queued again", "task_id", l.ID)
+	return pg.InTx(ctx, t.Pool, func(tx pg.Tx) error {
+		job, err := t.River.InsertTx(ctx, tx, AdvanceArgs{TaskID: l.ID}, nil)
 		if err != nil {
 			return fault.Wrap(err, "queue a task again")
 		}

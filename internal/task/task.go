@@ -8,6 +8,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/fetch"
+	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/pg/coalesce"
 	"github.com/eggapi/eggapi/internal/provider"
 	"github.com/eggapi/eggapi/internal/storage"
 )
@@ -63,7 +67,7 @@ type Images interface {
 	Image(ctx context.Context, rawURL string) (fetch.Image, error)
 }
 
-// Deps is what tasks are worked with. Submitting needs Pool, River, Images, Clock and Logger only.
+// Deps is what tasks are worked with. Submitting needs Pool, Images, Clock and Logger only.
 type Deps struct {
 	Pool      *pgxpool.Pool
 	River     *River
@@ -72,6 +76,9 @@ type Deps struct {
 	Store     *storage.Store
 	Clock     func() time.Time
 	Logger    *slog.Logger
+	// Wake tells the workers of queues, in this process and in others, that they have jobs. It is called after the commit
+	// that stored them; without it they are found by the next poll.
+	Wake func(ctx context.Context, queues ...string) error
 	// Node names this process among all that share the database.
 	Node string
 	// SandboxForLive lets live tasks be drawn by the sandbox, for want of a real provider.
@@ -87,6 +94,55 @@ func (d Deps) leaseSeconds() int {
 	return d.LeaseSeconds
 }
 
+// Tasks accepts tasks, works them and tells of them. Make it with New and end it with Close.
+type Tasks struct {
+	Deps
+	catalogue *catalogue
+	bell      *bell
+	accepts   *coalesce.Group[*submission, bool]
+	leases    *coalesce.Group[leaseRequest, lease]
+	calls     *coalesce.Group[note, bool]
+	outcomes  *coalesce.Group[outcome, bool]
+	reads     *coalesce.Group[db.TaskGetParams, *db.TaskGetRow]
+}
+
+// How the shared commits and reads are run. More slots than two let sets be smaller and commits more, and are slower; see
+// docs/performance.md.
+const (
+	writeSlots = 2
+	readSlots  = 4
+	maxSet     = 256
+	maxWaiting = 4096
+)
+
+// New makes a Tasks from d.
+func New(d Deps) *Tasks {
+	t := &Tasks{Deps: d, catalogue: &catalogue{pool: d.Pool, clock: d.Clock}, bell: &bell{wake: d.Wake, logger: d.Logger}}
+	t.accepts = coalesce.New(shared(t.acceptSet))
+	t.leases = coalesce.New(shared(t.leaseSet))
+	t.calls = coalesce.New(shared(t.noteSet))
+	t.outcomes = coalesce.New(shared(t.outcomeSet))
+	reads := shared(t.getSet)
+	reads.Slots = readSlots
+	t.reads = coalesce.New(reads)
+	return t
+}
+
+// shared is how sets of requests are run in one transaction each.
+func shared[Q, A any](run func(ctx context.Context, set []Q) ([]coalesce.Reply[A], error)) coalesce.Config[Q, A] {
+	return coalesce.Config[Q, A]{Run: run, Apart: pg.RolledBack, Slots: writeSlots, MaxSet: maxSet, MaxWaiting: maxWaiting}
+}
+
+// Close waits, until ctx ends, for what is being accepted and worked. Nothing is accepted any more.
+func (t *Tasks) Close(ctx context.Context) error {
+	err := errors.Join(t.accepts.Close(ctx), t.leases.Close(ctx), t.calls.Close(ctx), t.outcomes.Close(ctx), t.reads.Close(ctx))
+	t.bell.close()
+	return err
+}
+
+// jobAttempts bounds how often a job that breaks its worker is tried.
+const jobAttempts = 5
+
 // AdvanceArgs asks for a task to be taken as far as it can go. It holds no more than the id.
 type AdvanceArgs struct {
 	TaskID string `json:"task_id"`
@@ -97,5 +153,5 @@ func (AdvanceArgs) Kind() string { return "task.advance" }
 
 // InsertOpts bounds how often a job that breaks its worker is tried; waiting for a provider does not count.
 func (AdvanceArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: Queue, MaxAttempts: 5}
+	return river.InsertOpts{Queue: Queue, MaxAttempts: jobAttempts}
 }

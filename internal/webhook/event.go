@@ -13,11 +13,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/eggapi/eggapi/gen/db"
-	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/money"
 	"github.com/eggapi/eggapi/internal/pg"
@@ -59,25 +57,28 @@ func (DeliverArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: Queue, MaxAttempts: jobAttempts}
 }
 
-// Enqueue puts an event into the outbox, with the job that delivers it, as part of tx. It gives the event's
-// id, which every try carries. It fails on a second event of the same type for a task.
-func Enqueue(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], e Event) (eventID string, err error) {
-	if e.EndedAt.IsZero() {
-		return "", errors.New("enqueue a webhook: the event has no time")
+// Enqueue notes the statement that puts events into the outbox, each with the job that delivers it, as part of p. It gives
+// the events' ids in their order, which every try carries. The statement fails on a second event of the same type for a task.
+func Enqueue(ctx context.Context, p *pg.Pipe, events []Event) (eventIDs []string, err error) {
+	if len(events) == 0 {
+		return nil, nil
 	}
-	eventID = id.New(id.WebhookEvent, e.EndedAt)
-	inserted, err := client.InsertTx(ctx, tx, DeliverArgs{EventID: eventID}, nil)
-	if err != nil {
-		return "", fault.Wrap(err, "enqueue a webhook delivery")
+	rows := db.WebhookEventInsertSetParams{JobKind: DeliverArgs{}.Kind(), JobQueue: Queue, JobMaxAttempts: jobAttempts}
+	for _, e := range events {
+		if e.EndedAt.IsZero() {
+			return nil, errors.New("enqueue a webhook: the event has no time")
+		}
+		rows.IDs = append(rows.IDs, id.New(id.WebhookEvent, e.EndedAt))
+		rows.UserIDs = append(rows.UserIDs, e.UserID)
+		rows.Environments = append(rows.Environments, e.Environment)
+		rows.TaskIDs = append(rows.TaskIDs, e.TaskID)
+		rows.Types = append(rows.Types, e.eventType())
+		rows.URLs = append(rows.URLs, e.URL)
+		rows.Payloads = append(rows.Payloads, string(Body(e)))
+		rows.NextAttemptAts = append(rows.NextAttemptAts, e.EndedAt)
 	}
-	err = pg.Q.WebhookEventInsert(ctx, tx, db.WebhookEventInsertParams{
-		ID: eventID, UserID: e.UserID, Environment: e.Environment, TaskID: e.TaskID, Type: e.eventType(),
-		URL: e.URL, Payload: string(Body(e)), JobID: inserted.Job.ID, NextAttemptAt: e.EndedAt,
-	})
-	if err != nil {
-		return "", fault.Wrap(err, "store a webhook event")
-	}
-	return eventID, nil
+	pg.Q.WebhookEventInsertSet(ctx, p, []db.WebhookEventInsertSetParams{rows})
+	return rows.IDs, nil
 }
 
 // payload is the flat body. The order of its fields is the order of the keys.

@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/webhook"
 )
 
@@ -54,11 +53,11 @@ func TestEnqueue_LeavesNothingWhenTheTransactionIsRolledBack(t *testing.T) {
 	b := setup(t)
 	e := b.event(t, alice, "https://customer.example/hook")
 	wanted := errors.New("rolled back")
-	err := pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-		if _, err := webhook.Enqueue(t.Context(), tx, b.client, e); err != nil {
+	err := pg.InPipe(t.Context(), b.pool, func(p *pg.Pipe) error {
+		if _, err := webhook.Enqueue(t.Context(), p, []webhook.Event{e}); err != nil {
 			return err
 		}
-		return wanted
+		return errors.Join(p.Send(t.Context()), wanted)
 	})
 	if !errors.Is(err, wanted) {
 		t.Fatal(err)
@@ -76,8 +75,8 @@ func TestEnqueue_RefusesASecondEventOfATaskAndAnEventWithoutTime(t *testing.T) {
 	timeless := b.event(t, alice, "https://customer.example/hook")
 	timeless.EndedAt = time.Time{}
 	for name, e := range map[string]webhook.Event{"again": e, "timeless": timeless} {
-		err := pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-			_, err := webhook.Enqueue(t.Context(), tx, b.client, e)
+		err := pg.InPipe(t.Context(), b.pool, func(p *pg.Pipe) error {
+			_, err := webhook.Enqueue(t.Context(), p, []webhook.Event{e})
 			return err
 		})
 		if err == nil {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/eggapi/eggapi/internal/dbtest"
 	"github.com/eggapi/eggapi/internal/fetch"
+	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/webhook"
 )
 
@@ -92,8 +93,11 @@ func (b *bundle) event(t *testing.T, user, url string) webhook.Event {
 
 func (b *bundle) enqueue(t *testing.T, e webhook.Event) (eventID string) {
 	t.Helper()
-	must(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) (err error) {
-		eventID, err = webhook.Enqueue(t.Context(), tx, b.client, e)
+	must(t, pg.InPipe(t.Context(), b.pool, func(p *pg.Pipe) error {
+		eventIDs, err := webhook.Enqueue(t.Context(), p, []webhook.Event{e})
+		if err == nil {
+			eventID = eventIDs[0]
+		}
 		return err
 	}))
 	return eventID

@@ -1,0 +1,167 @@
+package pg
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/eggapi/eggapi/internal/fault"
+)
+
+// Pipe is a transaction whose statements travel together. The generated batch queries (:batchmany, :batchexec), given a
+// Pipe in place of a connection, are only noted; Send sends all that was noted in one round trip. Results are read after
+// that, in the order in which the queries were noted. What is noted last travels with the commit.
+// See "Pipelining" in PostgreSQL's description of its message flow.
+type Pipe struct {
+	conn    *pgxpool.Conn
+	noted   notes
+	sent    notes
+	results pgx.BatchResults // of what was sent; nil once all are read
+}
+
+// notes are statements in their order, and which of them have a reader.
+type notes struct {
+	batch  pgx.Batch
+	hasOne []bool
+}
+
+// InPipe runs f in a transaction that is committed when f gives nil, else rolled back. Like InTx, an error of the commit
+// itself may hide a commit that took place; RolledBack tells.
+func InPipe(ctx context.Context, pool *pgxpool.Pool, f func(p *Pipe) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return fault.Wrap(err, "begin a transaction")
+	}
+	defer conn.Release()
+	p := &Pipe{conn: conn}
+	p.Note("begin")
+	err = f(p)
+	if err == nil {
+		p.Note("commit")
+		err = fault.Wrap(errors.Join(p.Send(ctx), p.finish()), "commit a transaction")
+	}
+	if err != nil {
+		p.rollback(ctx)
+	}
+	return err
+}
+
+// Note notes a statement that has neither parameters nor a result, such as `set local`.
+func (p *Pipe) Note(sql string) {
+	p.noted.batch.Queue(sql)
+	p.noted.hasOne = append(p.noted.hasOne, false)
+}
+
+// Send sends what was noted. It fails when a statement sent before did.
+func (p *Pipe) Send(ctx context.Context) error {
+	if err := p.finish(); err != nil {
+		return err
+	}
+	p.sent, p.noted = p.noted, notes{}
+	p.results = p.conn.SendBatch(ctx, &p.sent.batch)
+	return nil
+}
+
+// finish reads what nobody has read, and gives the first error there was.
+func (p *Pipe) finish() error {
+	if p.results == nil {
+		return nil
+	}
+	err := p.results.Close()
+	p.results = nil
+	return err
+}
+
+func (p *Pipe) rollback(ctx context.Context) {
+	_ = p.finish()
+	if p.conn.Conn().PgConn().TxStatus() != 'I' {
+		// The context may be over while the connection still must be reset; when that fails the pool drops it.
+		_, _ = p.conn.Exec(context.WithoutCancel(ctx), "rollback")
+	}
+}
+
+// SendBatch notes the statements of a generated batch query. What it gives is read once they were sent.
+func (p *Pipe) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
+	p.noted.batch.QueuedQueries = append(p.noted.batch.QueuedQueries, b.QueuedQueries...)
+	for range b.QueuedQueries {
+		p.noted.hasOne = append(p.noted.hasOne, true)
+	}
+	return reader{p}
+}
+
+// Rows gives the rows of a batch query that was noted once, as in Rows(q.Query).
+func Rows[T any](query func(func(int, []T, error))) (rows []T, err error) {
+	query(func(_ int, r []T, e error) { rows, err = r, e })
+	return rows, err
+}
+
+// reader reads the results of noted queries.
+type reader struct{ p *Pipe }
+
+// next passes over the results of statements that have no reader.
+func (r reader) next() (pgx.BatchResults, error) {
+	if r.p.results == nil {
+		return nil, errors.New("a noted query is read before it is sent, or twice")
+	}
+	for len(r.p.sent.hasOne) > 0 && !r.p.sent.hasOne[0] {
+		r.p.sent.hasOne = r.p.sent.hasOne[1:]
+		if _, err := r.p.results.Exec(); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.p.sent.hasOne) == 0 {
+		return nil, errors.New("a noted query is read twice")
+	}
+	r.p.sent.hasOne = r.p.sent.hasOne[1:]
+	return r.p.results, nil
+}
+
+func (r reader) Exec() (pgconn.CommandTag, error) {
+	results, err := r.next()
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return results.Exec()
+}
+
+func (r reader) Query() (pgx.Rows, error) {
+	results, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	return results.Query()
+}
+
+func (r reader) QueryRow() pgx.Row {
+	results, err := r.next()
+	if err != nil {
+		return failedRow{err}
+	}
+	return results.QueryRow()
+}
+
+// Close leaves the results to the Pipe, whose other queries have theirs behind these.
+func (r reader) Close() error { return nil }
+
+// Tx is none of a batch's own: the Pipe is the transaction.
+func (r reader) Tx() pgx.Tx { return nil }
+
+type failedRow struct{ err error }
+
+func (f failedRow) Scan(...any) error { return f.err }
+
+var errPipe = errors.New("only batch queries go through a pipe")
+
+// Exec, Query and QueryRow are there because a generated batch query asks for all a connection can do.
+func (p *Pipe) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, errPipe
+}
+
+// Query fails; see Exec.
+func (p *Pipe) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errPipe }
+
+// QueryRow fails; see Exec.
+func (p *Pipe) QueryRow(context.Context, string, ...any) pgx.Row { return failedRow{errPipe} }
