@@ -41,8 +41,8 @@ update api_keys set revoked_at = coalesce(revoked_at, now()), updated_at = now()
 where id = @id and user_id = @user_id
 returning *;
 
--- name: APIKeyByDigestAnyOwner :one
--- The key with this digest and the state of its owner. The caller has the clock.
+-- name: APIKeyByDigestSetAnyOwner :many
+-- The keys with these digests and the state of their owners; a digest that is no key's gives no row. The caller has the clock.
 select sqlc.embed(k), u."role", u."banned", u."banExpires"
 from api_keys k join "user" u on u."id" = k.user_id
-where k.digest = @digest;
+where k.digest = any (@digests::bytea[]);

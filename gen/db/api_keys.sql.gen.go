@@ -10,40 +10,53 @@ import (
 	"time"
 )
 
-const aPIKeyByDigestAnyOwner = `-- name: APIKeyByDigestAnyOwner :one
+const aPIKeyByDigestSetAnyOwner = `-- name: APIKeyByDigestSetAnyOwner :many
 select k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, u."role", u."banned", u."banExpires"
 from api_keys k join "user" u on u."id" = k.user_id
-where k.digest = $1
+where k.digest = any ($1::bytea[])
 `
 
-type APIKeyByDigestAnyOwnerRow struct {
+type APIKeyByDigestSetAnyOwnerRow struct {
 	APIKey     APIKey
 	Role       *string
 	Banned     *bool
 	BanExpires *time.Time
 }
 
-// The key with this digest and the state of its owner. The caller has the clock.
-func (q *Queries) APIKeyByDigestAnyOwner(ctx context.Context, db DBTX, digest []byte) (APIKeyByDigestAnyOwnerRow, error) {
-	row := db.QueryRow(ctx, aPIKeyByDigestAnyOwner, digest)
-	var i APIKeyByDigestAnyOwnerRow
-	err := row.Scan(
-		&i.APIKey.ID,
-		&i.APIKey.UserID,
-		&i.APIKey.Environment,
-		&i.APIKey.Name,
-		&i.APIKey.Digest,
-		&i.APIKey.Hint,
-		&i.APIKey.DisabledAt,
-		&i.APIKey.ExpiresAt,
-		&i.APIKey.RevokedAt,
-		&i.APIKey.CreatedAt,
-		&i.APIKey.UpdatedAt,
-		&i.Role,
-		&i.Banned,
-		&i.BanExpires,
-	)
-	return i, err
+// The keys with these digests and the state of their owners; a digest that is no key's gives no row. The caller has the clock.
+func (q *Queries) APIKeyByDigestSetAnyOwner(ctx context.Context, db DBTX, digests [][]byte) ([]APIKeyByDigestSetAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, aPIKeyByDigestSetAnyOwner, digests)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []APIKeyByDigestSetAnyOwnerRow{}
+	for rows.Next() {
+		var i APIKeyByDigestSetAnyOwnerRow
+		if err := rows.Scan(
+			&i.APIKey.ID,
+			&i.APIKey.UserID,
+			&i.APIKey.Environment,
+			&i.APIKey.Name,
+			&i.APIKey.Digest,
+			&i.APIKey.Hint,
+			&i.APIKey.DisabledAt,
+			&i.APIKey.ExpiresAt,
+			&i.APIKey.RevokedAt,
+			&i.APIKey.CreatedAt,
+			&i.APIKey.UpdatedAt,
+			&i.Role,
+			&i.Banned,
+			&i.BanExpires,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const aPIKeyCount = `-- name: APIKeyCount :one

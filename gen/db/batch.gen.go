@@ -69,6 +69,73 @@ func (b *AccountHoldSetBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const accountLockOfTasksSetAnyOwner = `-- name: AccountLockOfTasksSetAnyOwner :batchmany
+select a.user_id, (a.balance_micros - a.held_micros)::bigint as available_micros
+from accounts a
+where a.user_id in (select t.user_id from tasks t where t.id = any ($1::text[]) and t.environment = 'live')
+order by a.user_id for no key update of a
+`
+
+type AccountLockOfTasksSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type AccountLockOfTasksSetAnyOwnerRow struct {
+	UserID          string
+	AvailableMicros int64
+}
+
+// Locks the accounts that pay for some tasks, in the order of AccountLockSet, and tells what is available of each.
+func (q *Queries) AccountLockOfTasksSetAnyOwner(ctx context.Context, db DBTX, taskIds [][]string) *AccountLockOfTasksSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range taskIds {
+		vals := []interface{}{
+			a,
+		}
+		batch.Queue(accountLockOfTasksSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &AccountLockOfTasksSetAnyOwnerBatchResults{br, len(taskIds), false}
+}
+
+func (b *AccountLockOfTasksSetAnyOwnerBatchResults) Query(f func(int, []AccountLockOfTasksSetAnyOwnerRow, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		items := []AccountLockOfTasksSetAnyOwnerRow{}
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i AccountLockOfTasksSetAnyOwnerRow
+				if err := rows.Scan(&i.UserID, &i.AvailableMicros); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *AccountLockOfTasksSetAnyOwnerBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const accountLockSet = `-- name: AccountLockSet :batchmany
 select user_id, (balance_micros - held_micros)::bigint as available_micros
 from accounts where user_id = any ($1::text[]) order by user_id for no key update

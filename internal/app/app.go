@@ -59,6 +59,7 @@ type Node struct {
 	Secrets  *webhook.Secrets
 
 	o         Options
+	queue     *pgxpool.Pool // what River itself does with its jobs
 	deliverer *webhook.Deliverer
 	store     *storage.Store
 	draining  atomic.Bool
@@ -75,12 +76,27 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Pool: pool, o: o, done: make(chan struct{})}
-	if err := n.build(ctx); err != nil {
-		pool.Close()
+	n := &Node{Pool: pool, queue: pool, o: o, done: make(chan struct{})}
+	if o.Work {
+		// River's own bookkeeping, undone by a crash, is done again: a job twice fetched finds its task leased or ended.
+		n.queue, err = pg.Connect(ctx, o.Config.DatabaseURL.Reveal(), pg.Options{MaxConns: queueConns, AsyncCommit: true})
+	}
+	if err == nil {
+		err = n.build(ctx)
+	}
+	if err != nil {
+		n.closePools()
 		return nil, err
 	}
 	return n, nil
+}
+
+// closePools closes the pools, which may be one.
+func (n *Node) closePools() {
+	if n.queue != nil && n.queue != n.Pool {
+		n.queue.Close()
+	}
+	n.Pool.Close()
 }
 
 func (n *Node) build(ctx context.Context) error {

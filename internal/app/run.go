@@ -23,12 +23,16 @@ import (
 // How the queue is watched. Who stores a job wakes the workers after the commit, and a worker that is woken within the
 // cooldown looks again at its end; the poll is for wake-ups that were lost with their process.
 const (
-	fetchCooldown     = 2 * time.Millisecond
+	fetchCooldown     = 5 * time.Millisecond
 	fetchPollInterval = 500 * time.Millisecond
 	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
 	completedRetention = time.Hour
+
+	// queueConns are the connections of River's own statements: a listener, a fetch and a completion for each of two queues,
+	// and the leader's chores.
+	queueConns = 6
 )
 
 // newRiver gives a client that inserts jobs, and works them too when the node does.
@@ -46,7 +50,7 @@ func newRiver(n *Node) (*task.River, error) {
 		river.AddWorker(cfg.Workers, &task.Advancer{Tasks: n.tasks})
 		river.AddWorker(cfg.Workers, n.deliverer)
 	}
-	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.Pool), cfg)
+	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.queue), cfg)
 	return client, fault.Wrap(err, "make the queue's client")
 }
 
@@ -122,7 +126,7 @@ func (n *Node) Stop(ctx context.Context) {
 	if err := n.Tasks.Close(ctx); err != nil {
 		n.o.Logger.WarnContext(ctx, "what was being accepted did not end in time", "error", err)
 	}
-	n.Pool.Close()
+	n.closePools()
 	if err := n.store.Close(); err != nil {
 		n.o.Logger.WarnContext(ctx, "the storage did not close", "error", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 const (
@@ -43,7 +44,8 @@ type Keyring struct {
 	clock  func() time.Time
 	logger *slog.Logger
 	known  *memory
-	loads  singleflight.Group
+	loads  singleflight.Group // once for all who ask for one key
+	reads  *coalesce.Group[[32]byte, record]
 }
 
 // NewKeyring makes a Keyring that reads every key from the database until Run listens for changes.
@@ -55,7 +57,11 @@ func NewKeyring(c KeyringConfig) *Keyring {
 	if c.NegativeTTL <= 0 || c.NegativeTTL > negativeTTL {
 		c.NegativeTTL = negativeTTL
 	}
-	return &Keyring{pool: c.Pool, clock: c.Clock, logger: c.Logger, known: newMemory(c.TTL, c.NegativeTTL)}
+	k := &Keyring{pool: c.Pool, clock: c.Clock, logger: c.Logger, known: newMemory(c.TTL, c.NegativeTTL)}
+	k.reads = coalesce.New(coalesce.Config[[32]byte, record]{
+		Run: k.loadSet, Apart: pg.RolledBack, Slots: 2, MaxSet: 256, MaxWaiting: 2048, Timeout: lookupTimeout,
+	})
+	return k
 }
 
 // Run listens for changes of keys and users until the context ends. While it listens, a change is
@@ -101,7 +107,7 @@ func (k *Keyring) find(ctx context.Context, digest [32]byte) (record, error) {
 		// The others wait for this answer, too, even when the first caller hangs up.
 		loadCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 		defer cancel()
-		r, err := k.load(loadCtx, digest)
+		r, err := k.reads.Do(loadCtx, digest)
 		if err != nil {
 			return record{}, err
 		}
@@ -118,17 +124,27 @@ func (k *Keyring) find(ctx context.Context, digest [32]byte) (record, error) {
 	}
 }
 
-func (k *Keyring) load(ctx context.Context, digest [32]byte) (record, error) {
-	row, err := pg.Q.APIKeyByDigestAnyOwner(ctx, k.pool, digest[:])
-	if pg.NoRows(err) {
-		return record{}, nil
+// loadSet reads the keys with some digests. The zero record stands for one that is no key's.
+func (k *Keyring) loadSet(ctx context.Context, digests [][32]byte) ([]coalesce.Reply[record], error) {
+	asked := make([][]byte, len(digests))
+	for i := range digests {
+		asked[i] = digests[i][:]
 	}
+	rows, err := pg.Q.APIKeyByDigestSetAnyOwner(ctx, k.pool, asked)
 	if err != nil {
-		return record{}, err
+		return nil, err
 	}
-	return record{
-		found: true, keyID: row.APIKey.ID, userID: row.APIKey.UserID, environment: row.APIKey.Environment,
-		role: roleOf(row.Role), revoked: row.APIKey.RevokedAt != nil, disabled: row.APIKey.DisabledAt != nil,
-		expiresAt: row.APIKey.ExpiresAt, banned: row.Banned, banExpires: row.BanExpires,
-	}, nil
+	found := make(map[[32]byte]record, len(rows))
+	for _, row := range rows {
+		found[[32]byte(row.APIKey.Digest)] = record{
+			found: true, keyID: row.APIKey.ID, userID: row.APIKey.UserID, environment: row.APIKey.Environment,
+			role: roleOf(row.Role), revoked: row.APIKey.RevokedAt != nil, disabled: row.APIKey.DisabledAt != nil,
+			expiresAt: row.APIKey.ExpiresAt, banned: row.Banned, banExpires: row.BanExpires,
+		}
+	}
+	replies := make([]coalesce.Reply[record], len(digests))
+	for i, digest := range digests {
+		replies[i].Answer = found[digest]
+	}
+	return replies, nil
 }

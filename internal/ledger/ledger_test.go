@@ -95,10 +95,15 @@ func TestTopUp_CannotTakeWhatIsHeld(t *testing.T) {
 	}
 }
 
-// inSet locks the user's account and the holds of some tasks, has act decide, and writes.
+// inSet locks the user's account, or the holds of some tasks, has act decide, and writes.
 func inSet(ctx context.Context, pool *pgxpool.Pool, taskIDs []string, act func(s *ledger.Set) error) error {
 	return pg.InPipe(ctx, pool, func(p *pg.Pipe) error {
-		s := ledger.Lock(ctx, p, []string{user}, taskIDs)
+		var s *ledger.Set
+		if taskIDs == nil {
+			s = ledger.LockAccounts(ctx, p, []string{user})
+		} else {
+			s = ledger.LockHolds(ctx, p, taskIDs)
+		}
 		if err := p.Send(ctx); err != nil {
 			return err
 		}

@@ -16,10 +16,10 @@ import (
 // Set is what one transaction does to any number of accounts: their rows are locked, then each hold and settlement is
 // decided in turn against what is left, then all is written at once.
 //
-//	s := ledger.Lock(ctx, p, users, tasks); p.Send; s.Read; s.Hold or s.Settle, many times; s.Write; commit
+//	s := ledger.LockAccounts(ctx, p, users); p.Send; s.Read; s.Hold, many times; s.Write; commit
+//	s := ledger.LockHolds(ctx, p, tasks); p.Send; s.Read; s.Settle, many times; s.Write; commit
 type Set struct {
-	locks    *db.AccountLockSetBatchResults
-	holdRows *db.HoldLockSetAnyOwnerBatchResults
+	readers []func() error
 
 	available map[string]int64                     // by user, what no hold has yet
 	open      map[string]db.HoldLockSetAnyOwnerRow // by task
@@ -31,40 +31,54 @@ type Set struct {
 	charging  map[string]int64 // by user, what is taken
 }
 
-// Lock notes the statements that lock the accounts of some users and the open holds of some tasks, in one order whoever
-// asks, so that no two transactions wait for each other. The rows stay locked until the commit.
-func Lock(ctx context.Context, p *pg.Pipe, userIDs, taskIDs []string) *Set {
-	s := &Set{
-		available: map[string]int64{}, open: map[string]db.HoldLockSetAnyOwnerRow{},
-		holding: map[string]int64{}, releasing: map[string]int64{}, charging: map[string]int64{},
-	}
-	if len(taskIDs) > 0 {
-		s.holdRows = pg.Q.HoldLockSetAnyOwner(ctx, p, [][]string{taskIDs})
-	}
+// LockAccounts notes the statement that locks the accounts of some users, in one order whoever asks, so that no two
+// transactions wait for each other. The rows stay locked until the commit.
+func LockAccounts(ctx context.Context, p *pg.Pipe, userIDs []string) *Set {
+	s := newSet()
 	if len(userIDs) > 0 {
-		s.locks = pg.Q.AccountLockSet(ctx, p, [][]string{sorted(userIDs)})
+		rows := pg.Q.AccountLockSet(ctx, p, [][]string{sorted(userIDs)})
+		s.readers = append(s.readers, func() error {
+			accounts, err := pg.Rows(rows.Query)
+			for _, a := range accounts {
+				s.available[a.UserID] = a.AvailableMicros
+			}
+			return fault.Wrap(err, "lock accounts")
+		})
 	}
 	return s
 }
 
+// LockHolds notes the statements that lock the open holds of some tasks and the accounts they are on, in one order whoever
+// asks. Where the tasks are locked too, they are locked before.
+func LockHolds(ctx context.Context, p *pg.Pipe, taskIDs []string) *Set {
+	s := newSet()
+	rows := pg.Q.HoldLockSetAnyOwner(ctx, p, [][]string{taskIDs})
+	accounts := pg.Q.AccountLockOfTasksSetAnyOwner(ctx, p, [][]string{taskIDs})
+	s.readers = append(s.readers, func() error {
+		holds, err := pg.Rows(rows.Query)
+		for _, h := range holds {
+			s.open[h.TaskID] = h
+		}
+		return fault.Wrap(err, "lock holds")
+	}, func() error {
+		_, err := pg.Rows(accounts.Query)
+		return fault.Wrap(err, "lock accounts")
+	})
+	return s
+}
+
+func newSet() *Set {
+	return &Set{
+		available: map[string]int64{}, open: map[string]db.HoldLockSetAnyOwnerRow{},
+		holding: map[string]int64{}, releasing: map[string]int64{}, charging: map[string]int64{},
+	}
+}
+
 // Read takes in what the locked rows say. It comes after Send.
 func (s *Set) Read() error {
-	if s.holdRows != nil {
-		rows, err := pg.Rows(s.holdRows.Query)
-		if err != nil {
-			return fault.Wrap(err, "lock holds")
-		}
-		for _, r := range rows {
-			s.open[r.TaskID] = r
-		}
-	}
-	if s.locks != nil {
-		rows, err := pg.Rows(s.locks.Query)
-		if err != nil {
-			return fault.Wrap(err, "lock accounts")
-		}
-		for _, r := range rows {
-			s.available[r.UserID] = r.AvailableMicros
+	for _, read := range s.readers {
+		if err := read(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -25,6 +25,9 @@ type Options struct {
 	MaxConns         int32         // 0 = 16
 	StatementTimeout time.Duration // 0 = 5 s
 	LockTimeout      time.Duration // 0 = 2 s
+	// AsyncCommit lets commits return before they are on disk: a crash of the database may undo the last fraction of a
+	// second. For what is simply done again.
+	AsyncCommit bool
 }
 
 // Connect opens a pool. It fails when the URL is malformed; the server need not be up yet.
@@ -43,6 +46,9 @@ func Connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) 
 	setDefault(params, "statement_timeout", millis(or(o.StatementTimeout, 5*time.Second)))
 	setDefault(params, "lock_timeout", millis(or(o.LockTimeout, 2*time.Second)))
 	setDefault(params, "idle_in_transaction_session_timeout", millis(10*time.Second))
+	if o.AsyncCommit {
+		params["synchronous_commit"] = "off"
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	return pool, fault.Wrap(err, "open the database pool")
 }

@@ -9,6 +9,7 @@ import (
 	"gocloud.dev/blob"
 
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // Object is one image to keep.
@@ -63,22 +64,35 @@ func (s *Store) write(ctx context.Context, path string, o Object) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	return s.syncFolders(path)
+	return s.syncFolders(ctx, path)
 }
 
-// syncFolders makes the new names last: a rename is only kept once its folder is written.
-func (s *Store) syncFolders(path string) error {
+// syncFolders makes the new names last: a rename is only kept once its folder is written. The folder of a task is its own;
+// those above it are everybody's, and who waits for them waits together.
+func (s *Store) syncFolders(ctx context.Context, path string) error {
 	if s.dir == "" {
 		return nil
 	}
-	for folder := filepath.Dir(filepath.FromSlash(path)); ; folder = filepath.Dir(folder) {
-		if err := syncFolder(filepath.Join(s.dir, folder)); err != nil {
-			return err
-		}
-		if folder == "." {
-			return nil
+	own := filepath.Dir(filepath.FromSlash(path))
+	if err := syncFolder(filepath.Join(s.dir, own)); err != nil {
+		return err
+	}
+	_, err := s.shared.Do(ctx, filepath.Dir(own))
+	return err
+}
+
+// syncShared writes folders and all above them, up to the bucket's own, each once for all who ask.
+func (s *Store) syncShared(_ context.Context, folders []string) ([]coalesce.Reply[struct{}], error) {
+	written := map[string]bool{}
+	for _, folder := range folders {
+		for ; !written[folder]; folder = filepath.Dir(folder) {
+			if err := syncFolder(filepath.Join(s.dir, folder)); err != nil {
+				return nil, err
+			}
+			written[folder] = true
 		}
 	}
+	return make([]coalesce.Reply[struct{}], len(folders)), nil
 }
 
 func syncFolder(dir string) error {

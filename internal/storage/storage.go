@@ -21,6 +21,7 @@ import (
 	"gocloud.dev/blob/s3blob"
 
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // maxPathBytes keeps every part of a path below the 255 bytes a file name may have.
@@ -41,6 +42,7 @@ type Store struct {
 	bucket  *blob.Bucket
 	dir     string // the bucket's directory; empty when it is not on this machine
 	baseURL string
+	shared  *coalesce.Group[string, struct{}] // writes of folders that many files are in
 }
 
 // Open connects to a bucket. bucketURL is file:///absolute/directory, made when missing, or s3://name with the
@@ -53,6 +55,7 @@ func Open(ctx context.Context, bucketURL, publicBaseURL string) (*Store, error) 
 		return nil, errors.New("open storage: the public base must be an http or https URL without query")
 	}
 	s := &Store{baseURL: strings.TrimRight(publicBaseURL, "/")}
+	s.shared = coalesce.New(coalesce.Config[string, struct{}]{Run: s.syncShared, Slots: 1, MaxSet: 4096, MaxWaiting: 4096})
 	u, err := url.Parse(bucketURL)
 	if err != nil {
 		return nil, errors.New("open storage: the bucket URL is unreadable")

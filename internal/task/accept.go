@@ -39,7 +39,7 @@ func (t *Tasks) acceptSet(ctx context.Context, set []*submission) ([]coalesce.Re
 	accepted := 0
 	err := pg.InPipe(ctx, t.Pool, func(p *pg.Pipe) error {
 		claims := claimKeys(ctx, p, set, replies)
-		books := ledger.Lock(ctx, p, payers(set), nil)
+		books := ledger.LockAccounts(ctx, p, payers(set))
 		if err := p.Send(ctx); err != nil {
 			return err
 		}

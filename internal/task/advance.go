@@ -43,6 +43,7 @@ func (a *Advancer) Work(ctx context.Context, job *river.Job[AdvanceArgs]) error 
 	if !held.held {
 		return nil
 	}
+	w.noted = held.noted
 	t := held.task
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -78,17 +79,18 @@ type work struct {
 	*Tasks
 	taskID string
 	owner  string
+	noted  []note           // calls that were noted with the lease
 	inputs []provider.Input // fetched once per run
 	ended  atomic.Bool      // the task has
 }
 
 // run goes from step to step until the task ends (0) or has to wait.
 func (w *work) run(ctx context.Context, held lease) (time.Duration, error) {
-	routes, err := w.routes(ctx, held.task)
+	goods, err := w.catalogue.get(ctx)
 	if err != nil {
 		return 0, err
 	}
-	p := progress{task: held.task, routes: routes, attempts: held.attempts, outputs: held.outputs, now: w.Clock()}
+	p := progress{task: held.task, routes: w.routes(goods, held.task), attempts: held.attempts, outputs: held.outputs, now: w.Clock()}
 	if lost, err := w.abandonLostCalls(ctx, held.attempts); err != nil {
 		return 0, err
 	} else if lost {
@@ -145,21 +147,17 @@ func (w *work) reread(ctx context.Context, p progress) (progress, error) {
 
 // routes gives the ways a task may go: the sandbox alone for test tasks, else what the catalogue says and this
 // process can reach.
-func (w *work) routes(ctx context.Context, t db.Task) ([]provider.Route, error) {
-	if t.Environment != EnvironmentLive {
-		return []provider.Route{{ID: "sandbox", Provider: "sandbox", UpstreamModel: "sandbox", Caps: provider.SandboxCaps()}}, nil
-	}
-	goods, err := w.catalogue.get(ctx)
-	if err != nil {
-		return nil, err
+func (t *Tasks) routes(goods *goods, of db.Task) []provider.Route {
+	if of.Environment != EnvironmentLive {
+		return []provider.Route{{ID: "sandbox", Provider: "sandbox", UpstreamModel: "sandbox", Caps: provider.SandboxCaps()}}
 	}
 	var routes []provider.Route
-	for _, route := range goods.routes[t.Model] {
-		if w.Providers[route.Provider] != nil && (route.Provider != "sandbox" || w.SandboxForLive) {
+	for _, route := range goods.routes[of.Model] {
+		if t.Providers[route.Provider] != nil && (route.Provider != "sandbox" || t.SandboxForLive) {
 			routes = append(routes, route)
 		}
 	}
-	return routes, nil
+	return routes
 }
 
 // fetchInputs gets the images to work from. The customer's URLs go no further than this process.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/fault"
-	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/provider"
 	"github.com/eggapi/eggapi/internal/storage"
@@ -53,13 +52,10 @@ func (w *work) step(ctx context.Context, p progress, todo plan) (time.Duration, 
 
 // submit makes one call. Its row is there before the call, so that a crash in between is seen and never guessed at.
 func (w *work) submit(ctx context.Context, p progress, c call) error {
-	t, attemptID := p.task, id.New(id.Attempt, w.Clock())
-	noted, err := w.calls.Do(ctx, note{id: attemptID, taskID: t.ID, owner: w.owner, call: c})
+	t := p.task
+	attemptID, err := w.note(ctx, c)
 	if err != nil {
 		return err
-	}
-	if !noted {
-		return errLeaseLost
 	}
 	submission, err := w.Providers[c.route.Provider].Submit(ctx, provider.Request{
 		AttemptID: attemptID, UpstreamModel: c.route.UpstreamModel, Prompt: t.Prompt, NegativePrompt: orEmpty(t.NegativePrompt),
@@ -192,6 +188,7 @@ func (w *work) persist(ctx context.Context, store func(ctx context.Context) erro
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
+		w.Logger.WarnContext(ctx, "the outcome of a call could not be stored, and is tried again", "task_id", w.taskID, "error", err)
 		select {
 		case <-ctx.Done():
 			return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
@@ -19,48 +20,81 @@ type lease struct {
 	task     db.Task
 	attempts []db.Attempt // oldest first
 	outputs  []db.Output
+	noted    []note // the first calls, whose rows were written with the lease
 }
 
-// leaseSet takes or renews leases. The commit is not waited for to be durable: a lease lost in a crash of the database is
-// one nobody acted on, since the note of a call, which is durable, is written by the lease's owner alone and after it.
+// leaseSet takes or renews leases, and notes the first calls for tasks that nothing was done for yet: what nearly every task
+// needs next. The commit is durable only if calls were noted. A lease lost in a crash of the database is one nobody acted
+// on, since a call is noted after its lease, by the lease's owner alone, and made when the note is durable.
 func (t *Tasks) leaseSet(ctx context.Context, set []leaseRequest) ([]coalesce.Reply[lease], error) {
 	asked := db.TaskLeaseSetAnyOwnerParams{LeaseSeconds: int32(t.leaseSeconds())} //nolint:gosec // a small setting
 	for _, r := range set {
 		asked.IDs = append(asked.IDs, r.taskID)
 		asked.LeaseOwners = append(asked.LeaseOwners, r.owner)
 	}
-	var rows []db.Task
-	var known history
-	err := pg.InPipe(ctx, t.Pool, func(p *pg.Pipe) error {
-		p.Note("set local synchronous_commit to off")
+	// Read before the transaction, which may not wait for another connection.
+	goods, err := t.catalogue.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	replies := make([]coalesce.Reply[lease], len(set))
+	err = pg.InPipe(ctx, t.Pool, func(p *pg.Pipe) error {
 		leased := pg.Q.TaskLeaseSetAnyOwner(ctx, p, []db.TaskLeaseSetAnyOwnerParams{asked})
 		histories := noteHistories(ctx, p, asked.IDs)
 		if err := p.Send(ctx); err != nil {
 			return err
 		}
-		var err error
-		if rows, err = pg.Rows(leased.Query); err != nil {
+		rows, err := pg.Rows(leased.Query)
+		if err != nil {
 			return err
 		}
-		known, err = histories.read()
-		return err
+		known, err := histories.read()
+		if err != nil {
+			return err
+		}
+		var first []note
+		for i, l := range leases(set, rows, known) {
+			l.noted = t.firstCalls(goods, l, set[i].owner)
+			first = append(first, l.noted...)
+			replies[i].Answer = l
+		}
+		if len(first) == 0 {
+			p.Note("set local synchronous_commit to off")
+			return nil
+		}
+		noteCalls(ctx, p, first)
+		return nil
 	})
-	if err != nil {
-		return nil, fault.Wrap(err, "lease tasks")
-	}
+	return replies, fault.Wrap(err, "lease tasks")
+}
+
+// leases gives each request what it got. Of two jobs for one task in a set, one has the lease.
+func leases(set []leaseRequest, rows []db.Task, known history) []lease {
 	tasks := make(map[string]db.Task, len(rows))
 	for _, row := range rows {
 		tasks[row.ID] = row
 	}
-	replies := make([]coalesce.Reply[lease], len(set))
+	got := make([]lease, len(set))
 	for i, r := range set {
-		row, ok := tasks[r.taskID]
-		// Of two jobs for one task in a set, one has the lease.
-		if ok && *row.LeaseOwner == r.owner {
-			replies[i].Answer = lease{held: true, task: row, attempts: known.attempts[r.taskID], outputs: known.outputs[r.taskID]}
+		if row, ok := tasks[r.taskID]; ok && *row.LeaseOwner == r.owner {
+			got[i] = lease{held: true, task: row, attempts: known.attempts[r.taskID], outputs: known.outputs[r.taskID]}
 		}
 	}
-	return replies, nil
+	return got
+}
+
+// firstCalls are the calls that a task needs which nothing was done for yet. Images to work from are fetched first, so with
+// them there are none.
+func (t *Tasks) firstCalls(goods *goods, l lease, owner string) []note {
+	if !l.held || len(l.attempts) > 0 || len(l.task.ImageURLs) > 0 {
+		return nil
+	}
+	todo := progress{task: l.task, routes: t.routes(goods, l.task), outputs: l.outputs, now: t.Clock()}.next()
+	var first []note
+	for _, c := range todo.calls {
+		first = append(first, note{id: id.New(id.Attempt, t.Clock()), taskID: l.task.ID, owner: owner, call: c})
+	}
+	return first
 }
 
 // history is what was done for some tasks, by task.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/ledger"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/pg/coalesce"
 	"github.com/eggapi/eggapi/internal/provider"
@@ -43,6 +44,7 @@ func (t *Tasks) outcomeSet(ctx context.Context, set []outcome) ([]coalesce.Reply
 		locked := pg.Q.TaskLockSetAnyOwner(ctx, p, [][]string{taskIDs})
 		noteMade(ctx, p, set)
 		histories := noteHistories(ctx, p, taskIDs)
+		books := ledger.LockHolds(ctx, p, taskIDs)
 		if err := p.Send(ctx); err != nil {
 			return err
 		}
@@ -54,8 +56,11 @@ func (t *Tasks) outcomeSet(ctx context.Context, set []outcome) ([]coalesce.Reply
 		if err != nil {
 			return err
 		}
+		if err := books.Read(); err != nil {
+			return err
+		}
 		endings := judgeAll(set, open, known)
-		failed, some, err := t.settleSet(ctx, p, endings)
+		failed, some, err := t.settleSet(ctx, p, books, endings)
 		if err != nil {
 			return err
 		}

@@ -32,14 +32,7 @@ func (e ending) chargeMicros() int64 {
 // settleSet notes the statements that end tasks: with k of n images delivered a task completes and k are charged for; with
 // none it fails and costs nothing. It gives the tasks that cannot be settled, which are left open, and tells whether
 // an event was put into the outbox.
-func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, endings []ending) (failed map[string]error, announced bool, err error) {
-	if len(endings) == 0 {
-		return nil, false, nil
-	}
-	books, err := lockBooks(ctx, p, endings)
-	if err != nil {
-		return nil, false, err
-	}
+func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, books *ledger.Set, endings []ending) (failed map[string]error, announced bool, err error) {
 	failed = map[string]error{}
 	var ends db.TaskEndSetAnyOwnerParams
 	var used db.UsageInsertSetParams
@@ -70,25 +63,6 @@ func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, endings []ending) (fa
 	}
 	books.Write(ctx, p)
 	return failed, len(events) > 0, nil
-}
-
-// lockBooks locks what the tasks' money is in. It comes after the tasks' own locks, in every transaction.
-func lockBooks(ctx context.Context, p *pg.Pipe, endings []ending) (*ledger.Set, error) {
-	var users, taskIDs []string
-	for _, e := range endings {
-		if e.task.Environment == EnvironmentLive {
-			users = append(users, e.task.UserID)
-			taskIDs = append(taskIDs, e.task.ID)
-		}
-	}
-	books := ledger.Lock(ctx, p, users, taskIDs)
-	if len(taskIDs) == 0 {
-		return books, nil
-	}
-	if err := p.Send(ctx); err != nil {
-		return nil, err
-	}
-	return books, books.Read()
 }
 
 func addEnd(rows *db.TaskEndSetAnyOwnerParams, e ending) {
