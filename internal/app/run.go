@@ -26,7 +26,7 @@ const (
 	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
-	completedRetention = time.Hour
+	completedRetention = 5 * time.Minute
 )
 
 // newRiver gives a client that inserts jobs, and works them too when the node does.
