@@ -14,18 +14,48 @@ join tasks t on t.id = n.id and t.user_id = n.user_id and t.environment = n.envi
 where t.id = any (@ids::text[]);
 
 -- name: TaskList :many
--- A page of a user's tasks, newest first. Absent filters match everything.
+-- A page of a user's tasks, newest first. Absent filters match everything. For one kind of tasks, unless they are also few
+-- by their status, see TaskListOfKind.
 select sqlc.embed(t),
   coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
-from tasks t
-where t.user_id = @user_id and t.environment = @environment
-  and (sqlc.narg('status')::text is null or t.status = sqlc.narg('status'))
-  and (sqlc.narg('model')::text is null or t.model = sqlc.narg('model'))
-  and (sqlc.narg('type')::text is null or t.type = sqlc.narg('type'))
-  and (sqlc.narg('created_after')::timestamptz is null or t.created_at > sqlc.narg('created_after'))
-  and (sqlc.narg('created_before')::timestamptz is null or t.created_at < sqlc.narg('created_before'))
-order by t.created_at desc, t.id desc
-limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint;
+from (
+  select p.id from tasks p
+  where p.user_id = @user_id and p.environment = @environment
+    and (sqlc.narg('status')::text is null or p.status = sqlc.narg('status'))
+    -- What the partial indexes say of a status.
+    and (coalesce(sqlc.narg('status'), '') not in ('pending', 'processing') or p.completed_at is null)
+    and (coalesce(sqlc.narg('status'), '') <> 'failed' or p.error is not null)
+    and (sqlc.narg('model')::text is null or p.model = sqlc.narg('model'))
+    and (sqlc.narg('type')::text is null or p.type = sqlc.narg('type'))
+    and (sqlc.narg('created_after')::timestamptz is null or p.created_at > sqlc.narg('created_after'))
+    and (sqlc.narg('created_before')::timestamptz is null or p.created_at < sqlc.narg('created_before'))
+  order by p.created_at desc, p.id desc
+  limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint
+) page join tasks t on t.id = page.id
+order by t.created_at desc, t.id desc;
+
+-- name: TaskListOfKind :many
+-- TaskList of one model, one type or both: the newest of each kind that matches, merged.
+select sqlc.embed(t),
+  coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
+from (
+  select n.id, n.created_at from models m
+  cross join unnest(array['image_generate', 'image_edit']) k (type)
+  cross join lateral (
+    select p.id, p.created_at from tasks p
+    where p.user_id = @user_id and p.environment = @environment and p.model = m.id and p.type = k.type
+      and (sqlc.narg('status')::text is null or p.status = sqlc.narg('status'))
+      and (sqlc.narg('created_after')::timestamptz is null or p.created_at > sqlc.narg('created_after'))
+      and (sqlc.narg('created_before')::timestamptz is null or p.created_at < sqlc.narg('created_before'))
+    order by p.created_at desc, p.id desc
+    limit sqlc.arg('row_limit')::int + sqlc.arg('row_offset')::bigint
+  ) n
+  where (sqlc.narg('model')::text is null or m.id = sqlc.narg('model'))
+    and (sqlc.narg('type')::text is null or k.type = sqlc.narg('type'))
+  order by n.created_at desc, n.id desc
+  limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint
+) page join tasks t on t.id = page.id
+order by t.created_at desc, t.id desc;
 
 -- name: TaskCount :one
 -- How many tasks TaskList would give without paging.
@@ -74,18 +104,18 @@ update tasks set job_id = @job_id::bigint where id = @id;
 -- name: TaskSweepLostAnyOwner :many
 -- Open tasks nobody is going to advance: their job is gone or finished, or its worker stopped renewing the lease.
 select t.id, coalesce(j.state = 'discarded', false)::boolean as discarded from tasks t left join river_job j on j.id = t.job_id
-where t.status in ('pending', 'processing') and t.deadline_at > now()
+where t.completed_at is null and t.deadline_at > now()
   and t.created_at < now() - interval '5 seconds'
   and (t.lease_until is null or t.lease_until < now())
   and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
     or (j.state = 'running' and j.attempted_at < now() - sqlc.arg('lease_seconds')::int * interval '1 second'))
-order by t.created_at limit sqlc.arg('row_limit')::int;
+order by t.deadline_at limit sqlc.arg('row_limit')::int;
 
 -- name: TaskSweepLateAnyOwner :many
 -- Open tasks past their deadline.
 select t.id from tasks t
-where t.status in ('pending', 'processing') and t.deadline_at <= now()
-order by t.created_at limit sqlc.arg('row_limit')::int;
+where t.completed_at is null and t.deadline_at <= now()
+order by t.deadline_at limit sqlc.arg('row_limit')::int;
 
 -- name: AttemptListSet :batchmany
 -- Every call made for some tasks, oldest first.

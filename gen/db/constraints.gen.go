@@ -78,7 +78,6 @@ const (
 // The rules of the table tasks, by the names the database gives when one is broken.
 const (
 	TasksPkey             = "tasks_pkey"              // primary key
-	TasksPriceIDFkey      = "tasks_price_id_fkey"     // foreign key
 	TasksEnvironmentCheck = "tasks_environment_check" // check
 	TasksTypeCheck        = "tasks_type_check"        // check
 	TasksStatusCheck      = "tasks_status_check"      // check

@@ -247,15 +247,21 @@ func (q *Queries) TaskLeaseReleaseAnyOwner(ctx context.Context, db DBTX, arg Tas
 const taskList = `-- name: TaskList :many
 select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
   coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
-from tasks t
-where t.user_id = $1 and t.environment = $2
-  and ($3::text is null or t.status = $3)
-  and ($4::text is null or t.model = $4)
-  and ($5::text is null or t.type = $5)
-  and ($6::timestamptz is null or t.created_at > $6)
-  and ($7::timestamptz is null or t.created_at < $7)
+from (
+  select p.id from tasks p
+  where p.user_id = $1 and p.environment = $2
+    and ($3::text is null or p.status = $3)
+    -- What the partial indexes say of a status.
+    and (coalesce($3, '') not in ('pending', 'processing') or p.completed_at is null)
+    and (coalesce($3, '') <> 'failed' or p.error is not null)
+    and ($4::text is null or p.model = $4)
+    and ($5::text is null or p.type = $5)
+    and ($6::timestamptz is null or p.created_at > $6)
+    and ($7::timestamptz is null or p.created_at < $7)
+  order by p.created_at desc, p.id desc
+  limit $9::int offset $8::bigint
+) page join tasks t on t.id = page.id
 order by t.created_at desc, t.id desc
-limit $9::int offset $8::bigint
 `
 
 type TaskListParams struct {
@@ -275,7 +281,8 @@ type TaskListRow struct {
 	Paths []string
 }
 
-// A page of a user's tasks, newest first. Absent filters match everything.
+// A page of a user's tasks, newest first. Absent filters match everything. For one kind of tasks, unless they are also few
+// by their status, see TaskListOfKind.
 func (q *Queries) TaskList(ctx context.Context, db DBTX, arg TaskListParams) ([]TaskListRow, error) {
 	rows, err := db.Query(ctx, taskList,
 		arg.UserID,
@@ -336,6 +343,107 @@ func (q *Queries) TaskList(ctx context.Context, db DBTX, arg TaskListParams) ([]
 	return items, nil
 }
 
+const taskListOfKind = `-- name: TaskListOfKind :many
+select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
+  coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
+from (
+  select n.id, n.created_at from models m
+  cross join unnest(array['image_generate', 'image_edit']) k (type)
+  cross join lateral (
+    select p.id, p.created_at from tasks p
+    where p.user_id = $1 and p.environment = $2 and p.model = m.id and p.type = k.type
+      and ($3::text is null or p.status = $3)
+      and ($4::timestamptz is null or p.created_at > $4)
+      and ($5::timestamptz is null or p.created_at < $5)
+    order by p.created_at desc, p.id desc
+    limit $6::int + $7::bigint
+  ) n
+  where ($8::text is null or m.id = $8)
+    and ($9::text is null or k.type = $9)
+  order by n.created_at desc, n.id desc
+  limit $6::int offset $7::bigint
+) page join tasks t on t.id = page.id
+order by t.created_at desc, t.id desc
+`
+
+type TaskListOfKindParams struct {
+	UserID        string
+	Environment   string
+	Status        *string
+	CreatedAfter  *time.Time
+	CreatedBefore *time.Time
+	RowLimit      int32
+	RowOffset     int64
+	Model         *string
+	Type          *string
+}
+
+type TaskListOfKindRow struct {
+	Task  Task
+	Paths []string
+}
+
+// TaskList of one model, one type or both: the newest of each kind that matches, merged.
+func (q *Queries) TaskListOfKind(ctx context.Context, db DBTX, arg TaskListOfKindParams) ([]TaskListOfKindRow, error) {
+	rows, err := db.Query(ctx, taskListOfKind,
+		arg.UserID,
+		arg.Environment,
+		arg.Status,
+		arg.CreatedAfter,
+		arg.CreatedBefore,
+		arg.RowLimit,
+		arg.RowOffset,
+		arg.Model,
+		arg.Type,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TaskListOfKindRow{}
+	for rows.Next() {
+		var i TaskListOfKindRow
+		if err := rows.Scan(
+			&i.Task.ID,
+			&i.Task.UserID,
+			&i.Task.Environment,
+			&i.Task.APIKeyID,
+			&i.Task.Model,
+			&i.Task.Type,
+			&i.Task.Status,
+			&i.Task.Prompt,
+			&i.Task.NegativePrompt,
+			&i.Task.AspectRatio,
+			&i.Task.Resolution,
+			&i.Task.NumOutputs,
+			&i.Task.DurationSeconds,
+			&i.Task.ImageURLs,
+			&i.Task.WebhookURL,
+			&i.Task.PriceID,
+			&i.Task.UnitPriceMicros,
+			&i.Task.CostMicros,
+			&i.Task.Error,
+			&i.Task.FailureCode,
+			&i.Task.FailureRetryable,
+			&i.Task.JobID,
+			&i.Task.LeaseOwner,
+			&i.Task.LeaseUntil,
+			&i.Task.DeadlineAt,
+			&i.Task.CreatedAt,
+			&i.Task.StartedAt,
+			&i.Task.CompletedAt,
+			&i.Paths,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const taskSetJobAnyOwner = `-- name: TaskSetJobAnyOwner :exec
 update tasks set job_id = $1::bigint where id = $2
 `
@@ -353,8 +461,8 @@ func (q *Queries) TaskSetJobAnyOwner(ctx context.Context, db DBTX, arg TaskSetJo
 
 const taskSweepLateAnyOwner = `-- name: TaskSweepLateAnyOwner :many
 select t.id from tasks t
-where t.status in ('pending', 'processing') and t.deadline_at <= now()
-order by t.created_at limit $1::int
+where t.completed_at is null and t.deadline_at <= now()
+order by t.deadline_at limit $1::int
 `
 
 // Open tasks past their deadline.
@@ -380,12 +488,12 @@ func (q *Queries) TaskSweepLateAnyOwner(ctx context.Context, db DBTX, rowLimit i
 
 const taskSweepLostAnyOwner = `-- name: TaskSweepLostAnyOwner :many
 select t.id, coalesce(j.state = 'discarded', false)::boolean as discarded from tasks t left join river_job j on j.id = t.job_id
-where t.status in ('pending', 'processing') and t.deadline_at > now()
+where t.completed_at is null and t.deadline_at > now()
   and t.created_at < now() - interval '5 seconds'
   and (t.lease_until is null or t.lease_until < now())
   and (j.id is null or j.state in ('completed', 'discarded', 'cancelled')
     or (j.state = 'running' and j.attempted_at < now() - $1::int * interval '1 second'))
-order by t.created_at limit $2::int
+order by t.deadline_at limit $2::int
 `
 
 type TaskSweepLostAnyOwnerParams struct {

@@ -28,7 +28,7 @@ const (
 	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
-	completedRetention = time.Hour
+	completedRetention = 5 * time.Minute
 
 	// queueConns are the connections of River's own statements: a listener, a fetch and a completion for each of two queues,
 	// and the leader's chores.

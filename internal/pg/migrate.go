@@ -47,8 +47,10 @@ func Migrate(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return err
 	}
-	_, err = rivers.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return fault.Wrap(err, "migrate the queue")
+	if _, err := rivers.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fault.Wrap(err, "migrate the queue")
+	}
+	return tuneQueue(ctx, pool)
 }
 
 // Status lists every migration this binary knows.
@@ -108,6 +110,7 @@ func SchemaHash() string {
 			_, _ = fmt.Fprintf(h, "river %d\n%s\n", v.Version, v.SQLUp)
 		}
 	}
+	_, _ = h.Write([]byte(queueTuning))
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
