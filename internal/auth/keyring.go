@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/pg"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 const (

@@ -147,7 +147,7 @@ func (f failedRow) Scan(...any) error { return f.err }
 
 var errPipe = errors.New("only batch queries go through a pipe")
 
-// Exec, Query and QueryRow are there because a generated batch query asks for all a connection can do.
+// Exec fails: it is there because a generated batch query asks for all that a connection can do.
 func (p *Pipe) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
 	return pgconn.CommandTag{}, errPipe
 }

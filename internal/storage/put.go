@@ -8,8 +8,8 @@ import (
 
 	"gocloud.dev/blob"
 
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // Object is one image to keep.

@@ -20,8 +20,8 @@ import (
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/s3blob"
 
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // maxPathBytes keeps every part of a path below the 255 bytes a file name may have.

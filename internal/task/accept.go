@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/ledger"
 	"github.com/eggapi/eggapi/internal/pg"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // submission is one request on its way into a commit.

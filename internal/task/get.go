@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/pg"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // Get gives one task of a user with the paths of its files, and nil when he has none of this id. Those who ask while others

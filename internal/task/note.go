@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/pg"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 )
 
 // note is a call to a provider that is about to be made.

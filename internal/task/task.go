@@ -17,9 +17,9 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fetch"
 	"github.com/eggapi/eggapi/internal/pg"
-	"github.com/eggapi/eggapi/internal/pg/coalesce"
 	"github.com/eggapi/eggapi/internal/provider"
 	"github.com/eggapi/eggapi/internal/storage"
 )

@@ -54,9 +54,16 @@ func run(ctx context.Context, url, key string) error {
 		name string
 		take func(context.Context) error
 	}{
-		{"models", s.models}, {"generate", s.generate}, {"replay", s.replay}, {"completed", s.completed},
-		{"download", s.download}, {"usage", s.usage}, {"unauthorized", s.unauthorized}, {"not-found", s.notFound},
-		{"validation", s.validation}, {"rate-limited", s.rateLimited},
+		{"models", s.models},
+		{"generate", s.generate},
+		{"replay", s.replay},
+		{"completed", s.completed},
+		{"download", s.download},
+		{"usage", s.usage},
+		{"unauthorized", s.unauthorized},
+		{"not-found", s.notFound},
+		{"validation", s.validation},
+		{"rate-limited", s.rateLimited},
 	}
 	for _, step := range steps {
 		if err := step.take(ctx); err != nil {
