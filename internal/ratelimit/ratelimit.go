@@ -114,6 +114,9 @@ func (r Rule) interval() (time.Duration, error) {
 	return time.Duration(nanoseconds), nil
 }
 
+// Off tells whether the rule has no limit, so that no key has to be worked out.
+func (l *Limiter) Off() bool { return l.quota == nil }
+
 // Allow takes cost units from the key's budget, or nothing when they are not there. A cost above the burst takes the
 // whole burst, so that it can happen at all; cost 0 only looks and is allowed. It fails on a negative cost or when the
 // store does.

@@ -44,6 +44,14 @@ type operation struct {
 	notices      []notice // of its deprecation
 }
 
+// name is how logs and metrics call an operation; nil is what the contract does not declare.
+func (o *operation) name() string {
+	if o == nil {
+		return "none"
+	}
+	return o.id
+}
+
 var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
 
 // compile reads the contract. It fails on what the gate could not enforce.

@@ -49,7 +49,11 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 					return err
 				}
 			}
-			return next(c)
+			if err := next(c); err != nil || c.Response().Committed {
+				return err
+			}
+			// A handler's (nil, nil) would go out as an empty 200.
+			return fmt.Errorf("operation %s gave neither an answer nor an error", op.id)
 		}
 	}
 }
@@ -62,7 +66,7 @@ func (s *server) install(c echo.Context, op *operation, p auth.Principal) {
 		caller.SessionCookie = firstCookie(r, s.Sessions.CookieName())
 		caller.DontRemember = s.Sessions.DontRemembers(firstCookie(r, s.Sessions.DontRememberName()))
 	}
-	ctx := auth.WithCaller(auth.WithPrincipal(r.Context(), p), caller)
+	ctx := auth.WithCall(r.Context(), p, caller)
 	if op.betterAuth {
 		var cookies *auth.Cookies
 		ctx, cookies = auth.WithCookies(ctx)
@@ -97,7 +101,7 @@ func toHTTPCookie(c auth.Cookie) *http.Cookie {
 }
 
 func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal) error {
-	if p.UserID == "" {
+	if p.UserID == "" || s.keyLimit.Off() {
 		return nil
 	}
 	owner := "key " + p.KeyID
@@ -108,5 +112,5 @@ func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal)
 	if err != nil {
 		return fault.Wrap(err, "apply the limit per key")
 	}
-	return applyLimit(c, "key", result)
+	return applyLimit(c, keyPolicy, result)
 }
