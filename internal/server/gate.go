@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/eggapi/eggapi/internal/auth"
-	"github.com/eggapi/eggapi/internal/fault"
 )
 
 // gates makes the one gate of every operation, keyed as the generated routes want it.
@@ -98,19 +97,4 @@ func toHTTPCookie(c auth.Cookie) *http.Cookie {
 		}
 	}
 	return h
-}
-
-func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal) error {
-	if p.UserID == "" || s.keyLimit.Off() {
-		return nil
-	}
-	owner := "key " + p.KeyID
-	if p.Kind == auth.KindSession {
-		owner = "user " + p.UserID
-	}
-	result, err := s.keyLimit.Allow(c.Request().Context(), owner, op.cost)
-	if err != nil {
-		return fault.Wrap(err, "apply the limit per key")
-	}
-	return applyLimit(c, keyPolicy, result)
 }

@@ -1,21 +1,19 @@
 package server
 
 import (
+	"crypto/rand"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/netip"
 	"regexp"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/oklog/ulid/v2"
 
 	"github.com/eggapi/eggapi/internal/fault"
-	"github.com/eggapi/eggapi/internal/id"
-	"github.com/eggapi/eggapi/internal/ratelimit"
 )
 
 // causeKey is where echo's context holds why an answer is a 5xx.
@@ -26,10 +24,28 @@ var clientRequestID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // requestID keeps a client's id when it is harmless in a log, else makes one.
 func (s *server) requestID(c echo.Context) {
 	requestID := c.Request().Header.Get(echo.HeaderXRequestID)
-	if !clientRequestID.MatchString(requestID) {
-		requestID = id.New("req_", s.Clock())
+	if requestID == "" || !clientRequestID.MatchString(requestID) {
+		requestID = newRequestID(s.Clock())
 	}
 	c.Response().Header().Set(echo.HeaderXRequestID, requestID)
+}
+
+// newRequestID makes what id.New("req_", now) makes, in one allocation, since every request needs one.
+func newRequestID(now time.Time) string {
+	const prefix = "req_"
+	var u ulid.ULID
+	// Before the year 10889 there is nothing that can fail, and without random numbers the process ends.
+	_ = u.SetTime(ulid.Timestamp(now))
+	_, _ = rand.Read(u[6:])
+	text := [len(prefix) + ulid.EncodedSize]byte{}
+	copy(text[:], prefix)
+	_ = u.MarshalTextTo(text[len(prefix):])
+	for i, letter := range text {
+		if 'A' <= letter && letter <= 'Z' {
+			text[i] = letter + 'a' - 'A'
+		}
+	}
+	return string(text[:])
 }
 
 // operationOf finds out what is asked for. It gives nil for what the contract does not declare.
@@ -55,62 +71,27 @@ func (s *server) recover(c echo.Context, err *error) {
 
 // carefulHeaders are on every answer. Their names are canonical and their values shared, so that adding them costs
 // little; nobody may write into a value.
-var carefulHeaders = http.Header{
-	"X-Content-Type-Options":     {"nosniff"},
-	"Referrer-Policy":            {"no-referrer"},
-	"Cross-Origin-Opener-Policy": {"same-origin"},
-	"X-Frame-Options":            {"DENY"},
+var carefulHeaders = []struct {
+	name  string
+	value []string
+}{
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"X-Frame-Options", []string{"DENY"}},
 }
 
 var noStore = []string{"no-store"}
 
 func setCarefulHeaders(c echo.Context) {
 	h := c.Response().Header()
-	maps.Copy(h, carefulHeaders)
+	for i := range carefulHeaders {
+		h[carefulHeaders[i].name] = carefulHeaders[i].value
+	}
 	if path := c.Request().URL.Path; strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/api/") {
 		h[echo.HeaderCacheControl] = noStore
 	}
 }
-
-func (s *server) limitAddress(c echo.Context, op *operation) error {
-	if op != nil && op.noIPLimit {
-		return nil
-	}
-	addr, err := netip.ParseAddr(c.RealIP())
-	if err != nil {
-		return errMalformed.Because(err)
-	}
-	if s.ipLimit.Off() {
-		return nil
-	}
-	result, err := s.ipLimit.Allow(c.Request().Context(), ratelimit.IPKey(addr), 1)
-	if err != nil {
-		return fault.Wrap(err, "apply the limit per address")
-	}
-	return applyLimit(c, ipPolicy, result)
-}
-
-// The names of the limits, as the RateLimit headers quote them.
-const (
-	ipPolicy  = `"ip"`
-	keyPolicy = `"key"`
-)
-
-// applyLimit writes the RateLimit headers of draft-ietf-httpapi-ratelimit-headers and refuses what is over.
-func applyLimit(c echo.Context, policy string, r ratelimit.Result) error {
-	if r.Off {
-		return nil
-	}
-	h := c.Response().Header()
-	h.Set("RateLimit-Policy", policy+";q="+strconv.Itoa(r.Limit)+";w=1")
-	h.Set("RateLimit", policy+";r="+strconv.Itoa(r.Remaining)+";t="+strconv.Itoa(seconds(r.ResetAfter)))
-	if r.Allowed {
-		return nil
-	}
-	return fault.New(fault.RateLimited, "Rate limit exceeded").After(max(r.RetryAfter, time.Second))
-}
-
-func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // limitBody caps the body and refuses encodings that would have to be unpacked.
 func (s *server) limitBody(c echo.Context) error {

@@ -67,10 +67,10 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 		return nil, err
 	}
 	s := &server{Deps: d, contract: contract, metrics: newMetrics(d.Registry, contract.operations)}
-	if s.ipLimit, err = ratelimit.New(d.IPLimit, d.Clock); err != nil {
+	if s.ipLimit, err = newLimit("ip", d.IPLimit, d.Clock); err != nil {
 		return nil, fmt.Errorf("set the limit per address: %w", err)
 	}
-	if s.keyLimit, err = ratelimit.New(d.KeyLimit, d.Clock); err != nil {
+	if s.keyLimit, err = newLimit("key", d.KeyLimit, d.Clock); err != nil {
 		return nil, fmt.Errorf("set the limit per key: %w", err)
 	}
 	e := echo.New()
@@ -95,8 +95,8 @@ type server struct {
 	Deps
 	contract *contract
 	metrics  *metrics
-	ipLimit  *ratelimit.Limiter
-	keyLimit *ratelimit.Limiter
+	ipLimit  *limit
+	keyLimit *limit
 }
 
 // door is every step that is the same for all requests. It is one middleware, since echo puts those it is given
