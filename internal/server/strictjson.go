@@ -79,18 +79,21 @@ func (r *jsonReader) next() (jsontext.Token, error) {
 // value reads the value that begins with token.
 func (r *jsonReader) value(token jsontext.Token) (any, error) {
 	switch token.Kind() {
-	case '"':
+	case jsontext.KindString:
 		return textOf(token)
-	case '0':
+	case jsontext.KindNumber:
 		return json.Number(token.String()), nil
-	case 't', 'f':
+	case jsontext.KindTrue, jsontext.KindFalse:
 		return token.Bool(), nil
-	case '{':
+	case jsontext.KindBeginObject:
 		return r.object()
-	case '[':
+	case jsontext.KindBeginArray:
 		return r.array()
+	case jsontext.KindNull:
+		return nil, nil
+	case jsontext.KindInvalid, jsontext.KindEndObject, jsontext.KindEndArray:
 	}
-	return nil, nil //nolint:nilnil // JSON's null
+	return nil, errJSON // the decoder gives none of these where a value must be
 }
 
 func (r *jsonReader) object() (any, error) {
@@ -100,7 +103,7 @@ func (r *jsonReader) object() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if token.Kind() == '}' {
+		if token.Kind() == jsontext.KindEndObject {
 			return members, nil
 		}
 		name, err := textOf(token)
@@ -126,7 +129,7 @@ func (r *jsonReader) array() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if token.Kind() == ']' {
+		if token.Kind() == jsontext.KindEndArray {
 			return items, nil
 		}
 		item, err := r.value(token)
