@@ -55,13 +55,16 @@ type principalKey struct{}
 
 // WithPrincipal remembers who is calling.
 func WithPrincipal(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return context.WithValue(ctx, principalKey{}, &p)
 }
 
 // PrincipalFrom gives who is calling, and the zero Principal for an anonymous caller.
 func PrincipalFrom(ctx context.Context) Principal {
-	p, _ := ctx.Value(principalKey{}).(Principal)
-	return p
+	p, _ := ctx.Value(principalKey{}).(*Principal)
+	if p == nil {
+		return Principal{}
+	}
+	return *p
 }
 
 // Caller is where a request comes from and what its browser remembers.
@@ -77,13 +80,39 @@ type callerKey struct{}
 
 // WithCaller remembers where the request comes from.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(ctx, callerKey{}, &c)
 }
 
 // CallerFrom gives where the request comes from, and the zero Caller when nobody said.
 func CallerFrom(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	c, _ := ctx.Value(callerKey{}).(*Caller)
+	if c == nil {
+		return Caller{}
+	}
+	return *c
+}
+
+// call is a context that remembers both in one allocation, since every request makes one.
+type call struct {
+	context.Context
+	principal Principal
+	caller    Caller
+}
+
+// WithCall remembers who is calling and where the request comes from.
+func WithCall(ctx context.Context, p Principal, c Caller) context.Context {
+	return &call{Context: ctx, principal: p, caller: c}
+}
+
+// Value gives what is remembered.
+func (c *call) Value(key any) any {
+	switch key.(type) {
+	case principalKey:
+		return &c.principal
+	case callerKey:
+		return &c.caller
+	}
+	return c.Context.Value(key)
 }
 
 // ActorFrom gives the principal and the caller as the audit log wants them.

@@ -30,8 +30,8 @@ type gateFigure struct {
 
 // Allocations do not depend on how busy the machine is, so they are what is held to a bound.
 const (
-	maxAllocsGet  = 52
-	maxAllocsPost = 118
+	maxAllocsGet  = 21
+	maxAllocsPost = 50
 )
 
 func measureGates() []gateFigure {

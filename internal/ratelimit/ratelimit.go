@@ -114,6 +114,9 @@ func (r Rule) interval() (time.Duration, error) {
 	return time.Duration(nanoseconds), nil
 }
 
+// Off tells whether the rule has no limit, so that no key has to be worked out.
+func (l *Limiter) Off() bool { return l.quota == nil }
+
 // Allow takes cost units from the key's budget, or nothing when they are not there. A cost above the burst takes the
 // whole burst, so that it can happen at all; cost 0 only looks and is allowed. It fails on a negative cost or when the
 // store does.
@@ -138,13 +141,15 @@ func (l *Limiter) Allow(ctx context.Context, key string, cost int) (Result, erro
 // IPKey names the budget of an address: the address itself for IPv4, the /64 network for IPv6, of which
 // one customer has all addresses. An IPv4 address mapped into IPv6 counts as IPv4; invalid ones share one key.
 func IPKey(addr netip.Addr) string {
+	var room [64]byte
+	key := append(room[:0], "ip:"...)
 	addr = addr.Unmap()
-	if !addr.Is6() {
-		return "ip:" + addr.String()
+	if addr.Is4() {
+		return string(addr.AppendTo(key))
 	}
 	network, err := addr.Prefix(64)
-	if err != nil {
+	if err != nil || !network.IsValid() {
 		return "ip:" + addr.String()
 	}
-	return "ip:" + network.String()
+	return string(network.AppendTo(key))
 }

@@ -42,6 +42,15 @@ type operation struct {
 	betterAuth   bool // errors in Better Auth's format, and its Origin rules
 	noIPLimit    bool
 	notices      []notice // of its deprecation
+	shortcut     *shortcut
+}
+
+// name is how logs and metrics call an operation; nil is what the contract does not declare.
+func (o *operation) name() string {
+	if o == nil {
+		return "none"
+	}
+	return o.id
 }
 
 var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
@@ -82,6 +91,7 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		hasBody: op.RequestBody != nil, queryNames: map[string]bool{}, cost: 1,
 		betterAuth: op.Extensions["x-error-format"] == "better-auth",
 		noIPLimit:  op.Extensions["x-no-ip-limit"] == true,
+		shortcut:   newShortcut(doc, item, op),
 	}
 	if cost, ok := op.Extensions["x-rate-cost"].(float64); ok {
 		o.cost = int(cost)

@@ -98,7 +98,7 @@ func (s *server) answerError(err error, c echo.Context) {
 }
 
 func (s *server) errorBody(c echo.Context, refusal *fault.Error, row answer) any {
-	if op, ok := c.Get(operationKey).(*operation); ok && op.betterAuth {
+	if op := s.operationOf(c); op != nil && op.betterAuth {
 		return map[string]string{"message": refusal.Message, "code": row.betterAuth}
 	}
 	body := errorBody{Code: refusal.Code, Message: refusal.Message, RequestID: c.Response().Header().Get(echo.HeaderXRequestID)}

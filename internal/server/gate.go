@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/eggapi/eggapi/internal/auth"
-	"github.com/eggapi/eggapi/internal/fault"
 )
 
 // gates makes the one gate of every operation, keyed as the generated routes want it.
@@ -49,7 +48,11 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 					return err
 				}
 			}
-			return next(c)
+			if err := next(c); err != nil || c.Response().Committed {
+				return err
+			}
+			// A handler's (nil, nil) would go out as an empty 200.
+			return fmt.Errorf("operation %s gave neither an answer nor an error", op.id)
 		}
 	}
 }
@@ -62,7 +65,7 @@ func (s *server) install(c echo.Context, op *operation, p auth.Principal) {
 		caller.SessionCookie = firstCookie(r, s.Sessions.CookieName())
 		caller.DontRemember = s.Sessions.DontRemembers(firstCookie(r, s.Sessions.DontRememberName()))
 	}
-	ctx := auth.WithCaller(auth.WithPrincipal(r.Context(), p), caller)
+	ctx := auth.WithCall(r.Context(), p, caller)
 	if op.betterAuth {
 		var cookies *auth.Cookies
 		ctx, cookies = auth.WithCookies(ctx)
@@ -94,19 +97,4 @@ func toHTTPCookie(c auth.Cookie) *http.Cookie {
 		}
 	}
 	return h
-}
-
-func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal) error {
-	if p.UserID == "" {
-		return nil
-	}
-	owner := "key " + p.KeyID
-	if p.Kind == auth.KindSession {
-		owner = "user " + p.UserID
-	}
-	result, err := s.keyLimit.Allow(c.Request().Context(), owner, op.cost)
-	if err != nil {
-		return fault.Wrap(err, "apply the limit per key")
-	}
-	return applyLimit(c, "key", result)
 }

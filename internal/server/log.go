@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,10 +19,35 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	tallies  map[*operation]*tally // nil is for what the contract does not declare
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+// tally is what is counted of one operation. Each status is looked up among all once, and not for each request.
+type tally struct {
+	mu       sync.RWMutex
+	requests map[int]prometheus.Counter // by status
+	duration prometheus.Observer        // nil before the first answer
+}
+
+// count adds one answer.
+func (m *metrics) count(op *operation, status int, took time.Duration) {
+	t := m.tallies[op]
+	t.mu.RLock()
+	requests, duration := t.requests[status], t.duration
+	t.mu.RUnlock()
+	if requests == nil {
+		requests, duration = m.requests.WithLabelValues(op.name(), strconv.Itoa(status)), m.duration.WithLabelValues(op.name())
+		t.mu.Lock()
+		t.requests[status], t.duration = requests, duration
+		t.mu.Unlock()
+	}
+	requests.Inc()
+	duration.Observe(took.Seconds())
+}
+
+func newMetrics(r prometheus.Registerer, operations []*operation) *metrics {
 	m := &metrics{
+		tallies: map[*operation]*tally{nil: {requests: map[int]prometheus.Counter{}}},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "eggapi_http_requests_total", Help: "Answers by operation and status.",
 		}, []string{"operation", "status"}),
@@ -30,32 +56,18 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"operation"}),
 	}
+	for _, op := range operations {
+		m.tallies[op] = &tally{requests: map[int]prometheus.Counter{}}
+	}
 	r.MustRegister(m.requests, m.duration)
 	return m
 }
 
-// accessLog answers errors itself, so that the line it writes knows the final status. It logs the
-// route's template and never the query, a header or a body.
-func (s *server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		start := time.Now()
-		if err := next(c); err != nil {
-			c.Error(err)
-		}
-		took := time.Since(start)
-		status, name := c.Response().Status, "none"
-		if op, ok := c.Get(operationKey).(*operation); ok {
-			name = op.id
-		}
-		s.metrics.requests.WithLabelValues(name, strconv.Itoa(status)).Inc()
-		s.metrics.duration.WithLabelValues(name).Observe(took.Seconds())
-		s.log(c, name, took)
-		return nil
-	}
-}
-
-func (s *server) log(c echo.Context, operation string, took time.Duration) {
+// report counts an answer and writes the line of the access log: the route's template and never the query, a header
+// or a body.
+func (s *server) report(c echo.Context, op *operation, took time.Duration) {
 	r, status := c.Request(), c.Response().Status
+	s.metrics.count(op, status, took)
 	level := slog.LevelInfo
 	cause, failed := c.Get(causeKey).(error)
 	if failed && !errors.Is(cause, http.ErrAbortHandler) && r.Context().Err() == nil {
@@ -65,11 +77,12 @@ func (s *server) log(c echo.Context, operation string, took time.Duration) {
 		return
 	}
 	principal := auth.PrincipalFrom(r.Context())
-	attrs := []slog.Attr{
-		slog.String("request_id", requestIDOf(c)), slog.String("operation", operation),
+	attrs := make([]slog.Attr, 0, 11)
+	attrs = append(attrs,
+		slog.String("request_id", requestIDOf(c)), slog.String("operation", op.name()),
 		slog.String("method", r.Method), slog.String("route", c.Path()), slog.Int("status", status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("ip", c.RealIP()),
-	}
+	)
 	if principal.UserID != "" {
 		attrs = append(attrs, slog.String("user_id", principal.UserID), slog.String("credential", string(principal.Kind)))
 	}

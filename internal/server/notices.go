@@ -47,9 +47,14 @@ func readNotices(op *openapi3.Operation) ([]notice, error) {
 	return notices, nil
 }
 
-// announce tells of an operation's end on every answer, refusals too.
-func announce(c echo.Context, op *operation) {
+// announce tells of the end of the operation that is asked for, and gives the operation: nil when there is none.
+func (s *server) announce(c echo.Context) *operation {
+	op := s.operationOf(c)
+	if op == nil {
+		return nil
+	}
 	for _, n := range op.notices {
 		c.Response().Header().Set(n.name, n.value)
 	}
+	return op
 }

@@ -66,11 +66,11 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Deps: d, contract: contract, metrics: newMetrics(d.Registry)}
-	if s.ipLimit, err = ratelimit.New(d.IPLimit, d.Clock); err != nil {
+	s := &server{Deps: d, contract: contract, metrics: newMetrics(d.Registry, contract.operations)}
+	if s.ipLimit, err = newLimit("ip", d.IPLimit, d.Clock); err != nil {
 		return nil, fmt.Errorf("set the limit per address: %w", err)
 	}
-	if s.keyLimit, err = ratelimit.New(d.KeyLimit, d.Clock); err != nil {
+	if s.keyLimit, err = newLimit("key", d.KeyLimit, d.Clock); err != nil {
 		return nil, fmt.Errorf("set the limit per key: %w", err)
 	}
 	e := echo.New()
@@ -78,22 +78,12 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	e.HTTPErrorHandler = s.answerError
 	e.IPExtractor = ipExtractor(d.TrustedProxies)
 
-	// The order matters: each line may count on those above it.
-	e.Use(
-		s.requestID,       // first, so that every answer and log line carries one
-		s.nameOperation,   // before anything that refuses
-		s.accessLog,       // outside recover, so that a panic is logged with its status
-		s.recover,         // a panic becomes INTERNAL_ERROR, or cuts the connection after the first byte
-		s.securityHeaders, // on errors too
-		s.limitAddress,    // before anything that costs
-		s.limitBody,       // caps what later steps can read
-	)
+	e.Use(s.door)
 	gates, err := s.gates() //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return nil, err
 	}
-	strict := api.NewStrictHandler(d.Handlers, []api.StrictMiddlewareFunc{refuseEmptyAnswer})
-	api.RegisterHandlersWithOptions(e, strict, api.RegisterHandlersOptions{OperationMiddlewares: gates})
+	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(d.Handlers, nil), api.RegisterHandlersOptions{OperationMiddlewares: gates})
 	e.GET("/files/*", echo.WrapHandler(http.StripPrefix("/files/", d.Files)))
 	for _, path := range pagePaths {
 		e.GET(path, echo.WrapHandler(d.Pages))
@@ -105,8 +95,36 @@ type server struct {
 	Deps
 	contract *contract
 	metrics  *metrics
-	ipLimit  *ratelimit.Limiter
-	keyLimit *ratelimit.Limiter
+	ipLimit  *limit
+	keyLimit *limit
+}
+
+// door is every step that is the same for all requests. It is one middleware, since echo puts those it is given
+// together anew for each request. The order matters: each line may count on those above it.
+func (s *server) door(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		s.requestID(c)      // first, so that every answer and log line carries one
+		op := s.announce(c) // before anything that refuses, so that every refusal tells of the operation's end
+		start := time.Now()
+		if err := s.enter(c, op, next); err != nil {
+			c.Error(err) // answered here, so that the log knows the final status
+		}
+		s.report(c, op, time.Since(start)) // after recover, so that a panic is logged with its status
+		return nil
+	}
+}
+
+// enter lets a request through to its route, or refuses it.
+func (s *server) enter(c echo.Context, op *operation, next echo.HandlerFunc) (err error) {
+	defer s.recover(c, &err)                      // a panic becomes INTERNAL_ERROR, or cuts the connection after the first byte
+	setCarefulHeaders(c)                          // on errors too
+	if err := s.limitAddress(c, op); err != nil { // before anything that costs
+		return err
+	}
+	if err := s.limitBody(c); err != nil { // caps what later steps can read
+		return err
+	}
+	return next(c)
 }
 
 // pagePaths is where people look; with files, the only routes that the contract does not declare.
@@ -138,15 +156,4 @@ func (s *server) checkRoutes(e *echo.Echo, gates map[string][]echo.MiddlewareFun
 		return fmt.Errorf("route %s is not in the contract", r)
 	}
 	return nil
-}
-
-// refuseEmptyAnswer turns a handler's (nil, nil) into an error; it would go out as an empty 200.
-func refuseEmptyAnswer(next api.StrictHandlerFunc, operationID string) api.StrictHandlerFunc {
-	return func(c echo.Context, request any) (any, error) {
-		response, err := next(c, request)
-		if err == nil && response == nil {
-			return nil, fmt.Errorf("operation %s gave neither an answer nor an error", operationID)
-		}
-		return response, err
-	}
 }

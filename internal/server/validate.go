@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -36,18 +37,49 @@ func (s *server) validate(c echo.Context, op *operation) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPath(c); err != nil {
+		return err
+	}
+	body, err := s.readBody(r, op)
+	if err != nil {
+		return err
+	}
+	if op.shortcut.admits(c, query, body) {
+		body.install(r)
+		return nil
+	}
+	return judge(c, op, query, body)
+}
+
+// judge asks kin-openapi about all of a request.
+func judge(c echo.Context, op *operation, query url.Values, body *heldBody) error {
 	params, err := pathParams(c)
 	if err != nil {
 		return err
 	}
-	if err := s.readBody(r, op); err != nil {
-		return err
+	r := c.Request()
+	if body != nil {
+		r.Body = io.NopCloser(&body.Reader)
 	}
 	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, QueryParams: query, Route: op.route, Options: filterOptions,
 	})
 	if err != nil {
 		return toRefusal(err)
+	}
+	return nil
+}
+
+// checkPath refuses parameters that cannot be stored.
+func checkPath(c echo.Context) error {
+	if c.Request().URL.RawPath != "" {
+		_, err := pathParams(c)
+		return err
+	}
+	for _, value := range c.ParamValues() {
+		if !storable(value) {
+			return errText
+		}
 	}
 	return nil
 }
@@ -74,10 +106,10 @@ func pathParams(c echo.Context) (map[string]string, error) {
 	return params, nil
 }
 
-// checkQuery refuses names the operation does not declare, and text that cannot be stored.
+// checkQuery refuses names the operation does not declare, and text that cannot be stored. It gives nil for no query.
 func checkQuery(raw string, op *operation) (url.Values, error) {
 	if raw == "" {
-		return url.Values{}, nil
+		return nil, nil
 	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
@@ -96,30 +128,64 @@ func checkQuery(raw string, op *operation) (url.Values, error) {
 	return query, nil
 }
 
-// readBody reads the whole body, which limitBody has capped, and checks all that the schema cannot say.
-func (s *server) readBody(r *http.Request, op *operation) error {
+// readBody reads the whole body, which limitBody has capped, and checks all that the schema cannot say. It gives nil
+// for no body.
+func (s *server) readBody(r *http.Request, op *operation) (*heldBody, error) {
 	if !op.hasBody {
 		if r.ContentLength != 0 { // -1 when its length is not told
-			return errBodyRefused
+			return nil, errBodyRefused
 		}
-		return nil
+		return nil, nil
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := readAll(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 0 {
+		r.Body = io.NopCloser(bytes.NewReader(nil))
+		return nil, nil
+	}
+	if !isJSON(r.Header.Get(echo.HeaderContentType)) {
+		return nil, errMediaType
+	}
+	held := &heldBody{}
+	held.Reset(body)
+	held.value, err = readJSON(body)
+	return held, err
+}
+
+// readAll is io.ReadAll into a buffer that fits when the body is as long as it says, and is short.
+func readAll(r *http.Request) ([]byte, error) {
+	const short = 8 << 10 // who says more has to send it first
+	body := make([]byte, 0, max(min(r.ContentLength, short), 512)+1)
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) {
+			return body, nil
+		}
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		if len(body) == cap(body) {
+			body = slices.Grow(body, len(body))
+		}
+	}
+}
+
+func unreadable(err error) error {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return errTooLarge
 	}
-	if err != nil {
-		return errReadBody.Because(err)
+	return errReadBody.Because(err)
+}
+
+func isJSON(contentType string) bool {
+	if contentType == echo.MIMEApplicationJSON {
+		return true
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if len(body) == 0 {
-		return nil
-	}
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
-	if err != nil || mediaType != echo.MIMEApplicationJSON || !strings.EqualFold(orUTF8(params["charset"]), "utf-8") {
-		return errMediaType
-	}
-	return checkJSON(body)
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	return err == nil && mediaType == echo.MIMEApplicationJSON && strings.EqualFold(orUTF8(params["charset"]), "utf-8")
 }
 
 func orUTF8(charset string) string {
