@@ -3,12 +3,10 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"regexp"
@@ -19,9 +17,6 @@ import (
 	"time"
 )
 
-// requestsEnd stands between the requests of a file; no request contains it.
-const requestsEnd = "\x1e"
-
 func loadName() string {
 	if _, err := exec.LookPath("wrk"); err == nil {
 		return "wrk"
@@ -29,13 +24,15 @@ func loadName() string {
 	return "own client"
 }
 
-// load asks a service for what is in a file, over and over for a second, and fails the test on any answer but 2xx.
-func (s *stage) load(t *testing.T, of *service, requestsPath string) rate {
+// load asks a service for what is in a file, in turn from anywhere in it, for a slice on some connections, each of
+// which waits for its answer. Any answer but 2xx fails the test.
+func (b *bench) load(t *testing.T, of *service, requestsPath string, conns int) rate {
 	t.Helper()
-	if s.loadName == "wrk" {
-		return loadByWrk(t, of, requestsPath)
+	if b.pace.loadName == "wrk" {
+		return b.wrk(t, of, requestsPath, conns)
 	}
-	out, err := command(t, order{Part: "load", Addr: of.addr, RequestsPath: requestsPath, Conns: conns, Seconds: 1}).Output()
+	o := order{Part: "load", Addrs: []string{of.addr}, RequestsPath: requestsPath, Conns: conns, Seconds: b.pace.slice.Seconds()}
+	out, err := command(t, o).Output()
 	if err != nil {
 		t.Fatalf("load: %v", err)
 	}
@@ -47,8 +44,9 @@ const wrkScript = `
 local file = assert(io.open(%q, "rb"))
 local text = file:read("*a")
 file:close()
-local requests, n = {}, 0
+local requests = {}
 for one in text:gmatch("[^\30]+") do requests[#requests + 1] = one end
+local n = math.floor(%f * #requests)
 request = function()
   n = n %% #requests + 1
   return requests[n]
@@ -60,13 +58,13 @@ var (
 	wrkRate    = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
 )
 
-func loadByWrk(t *testing.T, of *service, requestsPath string) rate {
+func (b *bench) wrk(t *testing.T, of *service, requestsPath string, conns int) rate {
 	t.Helper()
 	script := requestsPath + ".lua"
-	if err := os.WriteFile(script, fmt.Appendf(nil, wrkScript, requestsPath), 0o600); err != nil {
+	if err := os.WriteFile(script, fmt.Appendf(nil, wrkScript, requestsPath, rand.Float64()), 0o600); err != nil {
 		t.Fatalf("write the script: %v", err)
 	}
-	out, err := exec.CommandContext(t.Context(), "wrk", "-t1", "-c"+strconv.Itoa(conns), "-d1s", "-s", script, "http://"+of.addr).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "wrk", "-t1", "-c"+strconv.Itoa(conns), "-d"+b.pace.slice.String(), "-s", script, "http://"+of.addr).CombinedOutput()
 	answers, perSecond := wrkAnswers.FindSubmatch(out), wrkRate.FindSubmatch(out)
 	if err != nil || answers == nil || perSecond == nil || strings.Contains(string(out), "Non-2xx") || strings.Contains(string(out), "Socket errors") {
 		t.Fatalf("wrk: %v\n%s", err, out)
@@ -78,30 +76,51 @@ func loadByWrk(t *testing.T, of *service, requestsPath string) rate {
 
 // load is the part of the process that asks.
 func load(ctx context.Context, o order) error {
-	text, err := os.ReadFile(o.RequestsPath)
+	requests, err := readRequests(o.RequestsPath)
 	if err != nil {
 		return err
 	}
-	requests := strings.Split(string(text), requestsEnd)
-	callers := make([]*caller, o.Conns)
-	errs := make([]error, o.Conns)
+	answers, errs := make([]int, o.Conns), make([]error, o.Conns)
 	var wg sync.WaitGroup
 	start := time.Now()
-	until := start.Add(time.Duration(o.Seconds * float64(time.Second)))
-	for i := range callers {
-		callers[i] = &caller{addr: o.Addr, requests: requests, next: i * len(requests) / o.Conns}
-		wg.Go(func() { errs[i] = callers[i].run(ctx, until) })
+	until := start.Add(o.duration())
+	for i := range o.Conns {
+		wg.Go(func() { answers[i], errs[i] = askOver(ctx, o, requests, until) })
 	}
 	wg.Wait()
 	took := time.Since(start)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	answers := 0
-	for _, c := range callers {
-		answers += c.answers
+	total := 0
+	for _, n := range answers {
+		total += n
 	}
-	return writeRate(rate{times: answers, seconds: took.Seconds()})
+	return writeRate(rate{times: total, seconds: took.Seconds()})
+}
+
+func askOver(ctx context.Context, o order, requests []string, until time.Time) (answers int, err error) {
+	c, err := dial(ctx, o.Addrs[0], until.Add(10*time.Second))
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	for next := rand.IntN(len(requests)); time.Now().Before(until); next = (next + 1) % len(requests) {
+		a, err := c.ask(requests[next])
+		if err == nil && a.status/100 != 2 {
+			err = fmt.Errorf("answered %d", a.status)
+		}
+		if err != nil {
+			return answers, err
+		}
+		answers++
+	}
+	return answers, nil
+}
+
+func readRequests(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
+	return strings.Split(string(text), requestsEnd), err
 }
 
 // writeRate is how a process that plays a part tells what came of it; readRate reads it.
@@ -116,65 +135,4 @@ func readRate(t *testing.T, out []byte) (r rate) {
 		t.Fatalf("nothing was measured: %q %v", out, err)
 	}
 	return r
-}
-
-// caller asks on one connection, and waits for each answer.
-type caller struct {
-	addr     string
-	requests []string
-	next     int
-	answers  int
-}
-
-func (c *caller) run(ctx context.Context, until time.Time) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.addr)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(until.Add(10 * time.Second)); err != nil {
-		return err
-	}
-	in := bufio.NewReaderSize(conn, 16<<10)
-	for time.Now().Before(until) {
-		if _, err := io.WriteString(conn, c.requests[c.next]); err != nil {
-			return err
-		}
-		c.next = (c.next + 1) % len(c.requests)
-		if err := readAnswer(in); err != nil {
-			return err
-		}
-		c.answers++
-	}
-	return nil
-}
-
-// readAnswer reads one answer of HTTP/1.1 with a Content-Length, and as little of it as possible.
-func readAnswer(in *bufio.Reader) error {
-	line, err := in.ReadSlice('\n')
-	if err != nil {
-		return err
-	}
-	if len(line) < 12 || line[9] != '2' {
-		return fmt.Errorf("answered %q", line)
-	}
-	length := -1
-	for {
-		if line, err = in.ReadSlice('\n'); err != nil {
-			return err
-		}
-		if len(line) <= 2 {
-			break
-		}
-		if value, found := strings.CutPrefix(string(line), "Content-Length: "); found {
-			if length, err = strconv.Atoi(strings.TrimSpace(value)); err != nil {
-				return err
-			}
-		}
-	}
-	if length < 0 {
-		return errors.New("the answer has no length")
-	}
-	_, err = in.Discard(length)
-	return err
 }

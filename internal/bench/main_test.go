@@ -21,16 +21,21 @@ const orderEnv = "EGGAPI_BENCH_ORDER"
 
 // order is what such a process is told.
 type order struct {
-	Part         string // full, bare, load or statements
-	DatabaseURL  string `json:",omitempty"`
-	DataDir      string `json:",omitempty"`
-	Addr         string `json:",omitempty"` // load: whom to ask
-	RequestsPath string `json:",omitempty"` // load: what to ask, as written by writeRequests
-	ScriptPath   string `json:",omitempty"` // statements: what to run, as JSON
-	Users        int    `json:",omitempty"` // statements: how many there are
-	Conns        int
-	Seconds      float64 `json:",omitempty"`
+	Part         string   // node, bare, receiver, load, statements or flow
+	DatabaseURL  string   `json:",omitempty"`
+	DataDir      string   `json:",omitempty"`
+	Serve, Work  bool     `json:",omitempty"` // node: what it does
+	Addrs        []string `json:",omitempty"` // load, flow: whom to ask
+	RequestsPath string   `json:",omitempty"` // load, flow: what to ask, as written by writeRequests
+	ScriptPath   string   `json:",omitempty"` // statements: what to run
+	Users        int      `json:",omitempty"` // statements: how many there are to draw from
+	Ports        int      `json:",omitempty"` // receiver: on how many it listens
+	Conns        int      // of the load, or to the database
+	Seconds      float64  `json:",omitempty"`
+	LeadSeconds  float64  `json:",omitempty"` // statements: how long it runs before it counts
 }
+
+func (o order) duration() time.Duration { return time.Duration(o.Seconds * float64(time.Second)) }
 
 func TestMain(m *testing.M) {
 	text := os.Getenv(orderEnv)
@@ -52,21 +57,22 @@ func play(ctx context.Context, text string) error {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return fmt.Errorf("read the order: %w", err)
 	}
-	switch o.Part {
-	case "full":
-		return serveFull(ctx, o)
-	case "bare":
-		return serveBare(ctx, o)
-	case "load":
+	parts := map[string]struct {
+		run func(context.Context, order) error
 		// One thread, as the usual load generators: what it burns is not left for the service.
-		runtime.GOMAXPROCS(1)
-		return load(ctx, o)
-	case "statements":
-		runtime.GOMAXPROCS(1)
-		return runStatements(ctx, o)
-	default:
+		oneThread bool
+	}{
+		"node": {runNode, false}, "bare": {serveBare, false}, "receiver": {receive, true},
+		"load": {load, true}, "statements": {runStatements, true}, "flow": {flow, true},
+	}
+	part, ok := parts[o.Part]
+	if !ok {
 		return fmt.Errorf("unknown part %q", o.Part)
 	}
+	if part.oneThread {
+		runtime.GOMAXPROCS(1)
+	}
+	return part.run(ctx, o)
 }
 
 // command prepares a process that plays a part.

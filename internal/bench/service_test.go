@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/pprof"
 	"strings"
@@ -27,6 +28,7 @@ import (
 	"github.com/eggapi/eggapi/internal/config"
 	"github.com/eggapi/eggapi/internal/money"
 	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/provider"
 )
 
 // Secrets of the measured service.
@@ -37,10 +39,14 @@ const (
 
 const publicURL = "http://bench.example"
 
+// nodeWorkers is how many tasks a node works at a time, and how many webhooks it sends: the defaults.
+const nodeWorkers = 50
+
 // service is a process that answers.
 type service struct {
 	addr    string
 	control string // where its profile is had
+	pid     int
 }
 
 // startService starts a process that prints its two addresses, and ends it with the test.
@@ -58,11 +64,17 @@ func startService(t *testing.T, o order) *service {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	})
-	var s service
+	s := service{pid: cmd.Process.Pid}
 	if _, err := fmt.Fscanln(bufio.NewReader(out), &s.addr, &s.control); err != nil {
 		t.Fatalf("%s did not say where it is: %v", o.Part, err)
 	}
 	return &s
+}
+
+// startNode starts what `eggapi serve`, `eggapi work` or both are.
+func (d *database) startNode(t *testing.T, serve, work bool) *service {
+	t.Helper()
+	return startService(t, order{Part: "node", DatabaseURL: d.url, DataDir: d.stage.dir, Serve: serve, Work: work, Conns: poolConns})
 }
 
 // serve prints the addresses and answers until ctx ends.
@@ -83,16 +95,17 @@ func serve(ctx context.Context, run func(net.Listener) error) error {
 	return run(l)
 }
 
-// serveFull is the node that `eggapi serve` starts, without limits and with a quiet log.
-func serveFull(ctx context.Context, o order) error {
+// runNode is the node that the commands start, without limits, with a quiet log and a provider that answers at once.
+func runNode(ctx context.Context, o order) error {
 	node, err := app.New(ctx, app.Options{
 		Config: config.Config{
 			Environment: "development", DatabaseURL: config.Secret(o.DatabaseURL), DataDir: o.DataDir, PublicURL: publicURL,
 			AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
-			DatabaseConns: int32(o.Conns), TaskLeaseSeconds: 30,
+			DatabaseConns: int32(o.Conns), TaskLeaseSeconds: 30, Workers: nodeWorkers, WebhookWorkers: nodeWorkers,
+			EgressAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		},
 		Logger:   slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		Registry: prometheus.NewRegistry(),
+		Registry: prometheus.NewRegistry(), Work: o.Work, Providers: provider.Registry{"gemini": newInstant()},
 	})
 	if err != nil {
 		return err
@@ -106,7 +119,13 @@ func serveFull(ctx context.Context, o order) error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	err = serve(ctx, func(l net.Listener) error { return node.Serve(ctx, l, time.Second) })
+	err = serve(ctx, func(l net.Listener) error {
+		if o.Serve {
+			return node.Serve(ctx, l, time.Second)
+		}
+		<-ctx.Done()
+		return nil
+	})
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	node.Stop(limit)

@@ -6,68 +6,78 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
+	"net/url"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/eggapi/eggapi/internal/audit"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/devdb"
 	"github.com/eggapi/eggapi/internal/pg"
 )
 
-// orderBody is what every order says.
-const orderBody = `{"model":"nanobanana","prompt":"A lighthouse made of eggshell at dawn, seen from a small boat","aspect_ratio":"16:9","num_outputs":1,"resolution":"1k"}`
+// Connections to the database, in one place. A yardstick has as many as the load on it, unless it is a service.
+const (
+	poolConns = 16 // of each service, the default of EGGAPI_DATABASE_CONNS
+	ownConns  = 4  // of the benchmark itself
+	maxConns  = 400
+)
 
 const (
 	// Users are named by whole numbers, so that pgbench can draw one.
 	firstUser = "1000001"
-	users     = 64
+	users     = 100_000
+	keyed     = 4096 // of these have a key, and place the orders
 
 	// Enough for the database to use its indexes from the first statement on: a plan made for a handful of rows
 	// would be kept while they become many.
 	doneTasks  = 20_000 // of the first user
-	askedTasks = 1000   // of these
 	sampleTask = "/v1/tasks/gen_7"
 )
 
-// stage is everything a run is made of.
+// stage is a cluster with one filled database, of which each figure gets copies.
 type stage struct {
 	dir  string
 	db   *devdb.DB
-	pool *pgxpool.Pool
-	keys []string // by user
-
-	full, bare  *service
-	sql         sqlRunner
-	gets, posts string // files of requests
-	loadName    string
+	pool *pgxpool.Pool // on a database of its own, or the template could not be copied
+	keys []string      // of the first users
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{dir: t.TempDir(), loadName: loadName()}
-	s.startDatabase(t)
-	s.fill(t)
-	s.writeRequests(t)
-	s.full = startService(t, order{Part: "full", DatabaseURL: s.db.URL(), DataDir: s.dir, Conns: conns})
-	s.bare = startService(t, order{Part: "bare", DatabaseURL: s.db.URL(), Conns: conns})
-	s.sql = newSQLRunner(t, s, s.trace(t))
+	// No checkpoint but those the benchmark asks for, so that none falls into one side of a comparison.
+	return newStageWith(t, map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h"})
+}
+
+func newStageWith(t *testing.T, settings map[string]string) *stage {
+	t.Helper()
+	s := &stage{dir: t.TempDir()}
+	settings["max_connections"] = strconv.Itoa(maxConns)
+	s.startCluster(t, settings)
+	if err := pg.Migrate(t.Context(), s.db.URL()); err != nil {
+		t.Fatalf("migrate: %v", err)
+	}
+	template := connect(t, s.db.URL())
+	s.fill(t, template)
+	template.Close()
+	s.pool = connect(t, s.urlOf(t, "postgres"))
+	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
+		var value string
+		if err := s.pool.QueryRow(t.Context(), "select current_setting($1)", name).Scan(&value); err != nil || value != "on" {
+			t.Fatalf("%s must be on: %q, %v", name, value, err)
+		}
+	}
 	return s
 }
 
-func (s *stage) startDatabase(t *testing.T) {
+func (s *stage) startCluster(t *testing.T, settings map[string]string) {
 	t.Helper()
 	var err error
 	s.db, err = devdb.Start(t.Context(), devdb.Options{
-		Dir: filepath.Join(s.dir, "db"), Logger: slog.New(slog.DiscardHandler),
-		// No checkpoint but those the benchmark asks for, so that none falls into one side of a comparison.
-		Settings: map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h"},
+		Dir: filepath.Join(s.dir, "db"), Logger: slog.New(slog.DiscardHandler), Settings: settings,
 	})
 	if err != nil {
 		t.Fatalf("start the database: %v", err)
@@ -79,20 +89,59 @@ func (s *stage) startDatabase(t *testing.T) {
 			t.Errorf("stop the database: %v", err)
 		}
 	})
-	if err := pg.Migrate(t.Context(), s.db.URL()); err != nil {
-		t.Fatalf("migrate: %v", err)
-	}
-	s.pool, err = pg.Connect(t.Context(), s.db.URL(), pg.Options{MaxConns: 4, StatementTimeout: time.Minute})
+}
+
+func connect(t *testing.T, databaseURL string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pg.Connect(t.Context(), databaseURL, pg.Options{MaxConns: ownConns, StatementTimeout: 2 * time.Minute})
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}
-	t.Cleanup(s.pool.Close)
-	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
-		var value string
-		if err := s.pool.QueryRow(t.Context(), "select current_setting($1)", name).Scan(&value); err != nil || value != "on" {
-			t.Fatalf("%s must be on: %q, %v", name, value, err)
-		}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func (s *stage) urlOf(t *testing.T, database string) string {
+	t.Helper()
+	address, err := url.Parse(s.db.URL())
+	if err != nil {
+		t.Fatal("the database's address is malformed")
 	}
+	address.Path = "/" + database
+	return address.String()
+}
+
+// database is a copy of the filled one. It is removed with the test that asked for it.
+type database struct {
+	stage *stage
+	url   string
+	pool  *pgxpool.Pool
+}
+
+func (s *stage) copy(t *testing.T, name string) *database {
+	t.Helper()
+	s.must(t, s.pool, "create database "+name+" template eggapi")
+	t.Cleanup(func() {
+		if _, err := s.pool.Exec(context.Background(), "drop database "+name+" with (force)"); err != nil {
+			t.Errorf("drop %s: %v", name, err)
+		}
+	})
+	d := &database{stage: s, url: s.urlOf(t, name)}
+	d.pool = connect(t, d.url)
+	s.checkpoint(t)
+	return d
+}
+
+func (s *stage) must(t *testing.T, pool *pgxpool.Pool, statement string) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%v\n%s", err, statement)
+	}
+}
+
+func (s *stage) checkpoint(t *testing.T) {
+	t.Helper()
+	s.must(t, s.pool, "checkpoint")
 }
 
 // userID gives the name of the n-th user, from 0.
@@ -101,81 +150,64 @@ func userID(n int) string {
 	return strconv.Itoa(first + n)
 }
 
-// fill makes users with keys and money, and tasks that have ended.
-func (s *stage) fill(t *testing.T) {
+// fill makes users with money and keys, and tasks of the first user that have ended and are paid for.
+func (s *stage) fill(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
+	const topUp, cost = 1_000_000_000_000, 10_000
 	for _, statement := range []string{
 		fmt.Sprintf(`insert into "user" ("id", "name", "email", "emailVerified", "updatedAt")
 			select n::text, 'User', n || '@example.com', true, now() from generate_series(%s, %s) n`, firstUser, userID(users-1)),
-		`with paid as (
+		fmt.Sprintf(`with paid as (
 				insert into ledger_entries (transaction_id, ledger_account, user_id, kind, amount_micros, reference)
-				select 'txn_' || user_id, 'user:' || user_id, user_id, 'top_up', 1000000000000, 'bench ' || user_id from accounts returning user_id)
+				select 'txn_' || user_id, 'user:' || user_id, user_id, 'top_up', %d, 'bench ' || user_id from accounts returning user_id)
 			insert into ledger_entries (transaction_id, ledger_account, kind, amount_micros, reference)
-			select 'txn_' || user_id, 'funding', 'top_up', -1000000000000, 'bench ' || user_id from paid`,
-		"update accounts set balance_micros = 1000000000000",
+			select 'txn_' || user_id, 'funding', 'top_up', -%d, 'bench ' || user_id from paid`, topUp, topUp),
 		fmt.Sprintf(`insert into tasks (id, user_id, environment, model, type, status, prompt, aspect_ratio, resolution, num_outputs,
 				price_id, unit_price_micros, cost_micros, deadline_at, started_at, completed_at)
 			select 'gen_' || n, '%s', 'live', 'nanobanana', 'image_generate', 'completed', 'A lighthouse made of eggshell at dawn', '16:9', '1k', 1,
-				(select min(id) from prices), 10000, 10000, now(), now(), now() from generate_series(1, %d) n`, firstUser, doneTasks),
+				(select min(id) from prices), %d, %d, now(), now(), now() from generate_series(1, %d) n`, firstUser, cost, cost, doneTasks),
+		"insert into holds (task_id, user_id, amount_micros, settled_micros, state, resolved_at) select id, user_id, cost_micros, cost_micros, 'settled', now() from tasks",
 		`insert into attempts (id, task_id, route_id, provider, upstream_model, images, state, lease_owner, finished_at)
 			select 'att_' || id, id, 'sandbox', 'sandbox', 'sandbox', '{0}', 'succeeded', 'bench', now() from tasks`,
 		`insert into outputs (task_id, user_id, image, attempt_id, path, mime, size_bytes, width, height)
 			select id, user_id, 0, 'att_' || id, 'images/' || id || '/0.png', 'image/png', 1000, 1376, 768 from tasks`,
-		"analyze",
+		`insert into usage_records (id, user_id, environment, task_id, model, type, units, cost_micros)
+			select 'use_' || id, user_id, environment, id, model, type, 1, cost_micros from tasks`,
+		`insert into ledger_entries (transaction_id, ledger_account, user_id, kind, amount_micros, task_id)
+			select 'txn_' || id, case when side < 0 then 'user:' || user_id else 'revenue' end, case when side < 0 then user_id end, 'settle', side * cost_micros, id
+			from tasks, unnest(array[-1, 1]) side`,
+		"update accounts a set balance_micros = (select sum(amount_micros) from ledger_entries e where e.user_id = a.user_id)",
 	} {
-		if _, err := s.pool.Exec(t.Context(), statement); err != nil {
-			t.Fatalf("fill the database: %v\n%s", err, statement)
-		}
+		s.must(t, pool, statement)
 	}
-	keyring := auth.NewKeyring(auth.KeyringConfig{Pool: s.pool, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
-	for n := range users {
-		_, secret, err := keyring.Create(t.Context(), auth.NewKey{
-			Actor: audit.Actor{UserID: userID(n)}, Name: "bench", Environment: auth.EnvironmentLive,
-		})
+	s.makeKeys(t, pool)
+	s.must(t, pool, "vacuum analyze")
+}
+
+func (s *stage) makeKeys(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	owners, digests := make([]string, keyed), make([][]byte, keyed)
+	for n := range keyed {
+		secret, digest, _, err := auth.NewSecret(auth.EnvironmentLive)
 		if err != nil {
-			t.Fatalf("create a key: %v", err)
+			t.Fatalf("make a key: %v", err)
 		}
+		owners[n], digests[n] = userID(n), digest[:]
 		s.keys = append(s.keys, secret)
 	}
-}
-
-// writeRequests lays down what is asked: each task that has ended, and one order of each user.
-func (s *stage) writeRequests(t *testing.T) {
-	t.Helper()
-	var gets, posts []string
-	for n := range askedTasks {
-		gets = append(gets, fmt.Sprintf("GET /v1/tasks/gen_%d HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\n\r\n", n+1, s.keys[0]))
-	}
-	for _, key := range s.keys {
-		posts = append(posts, fmt.Sprintf("POST /v1/generate HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			key, len(orderBody), orderBody))
-	}
-	s.gets, s.posts = filepath.Join(s.dir, "gets"), filepath.Join(s.dir, "posts")
-	for path, requests := range map[string][]string{s.gets: gets, s.posts: posts} {
-		if err := os.WriteFile(path, []byte(strings.Join(requests, requestsEnd)), 0o600); err != nil {
-			t.Fatalf("write the requests: %v", err)
-		}
+	_, err := pool.Exec(t.Context(), `insert into api_keys (id, user_id, environment, name, digest, hint)
+		select 'key_' || owner, owner, 'live', 'bench', digest, 'egg_live_' from unnest($1::text[], $2::bytea[]) k (owner, digest)`, owners, digests)
+	if err != nil {
+		t.Fatalf("store the keys: %v", err)
 	}
 }
 
-func (s *stage) checkpoint(t *testing.T) {
+// count gives the rows of a table.
+func (d *database) count(t *testing.T, table string) int {
 	t.Helper()
-	if _, err := s.pool.Exec(t.Context(), "checkpoint"); err != nil {
-		t.Fatalf("checkpoint: %v", err)
+	var n int
+	if err := d.pool.QueryRow(t.Context(), "select count(*) from "+table).Scan(&n); err != nil {
+		t.Fatalf("count %s: %v", table, err)
 	}
-}
-
-// countedTables get one row for each accepted task.
-var countedTables = []string{"tasks", "holds", "river_job"}
-
-// counts gives the rows of each of these tables.
-func (s *stage) counts(t *testing.T) []int {
-	t.Helper()
-	counts := make([]int, len(countedTables))
-	for i, table := range countedTables {
-		if err := s.pool.QueryRow(t.Context(), "select count(*) from "+table).Scan(&counts[i]); err != nil {
-			t.Fatalf("count %s: %v", table, err)
-		}
-	}
-	return counts
+	return n
 }

@@ -1,0 +1,10 @@
+//go:build system
+
+package bench
+
+import "os"
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
