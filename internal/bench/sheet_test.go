@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -120,4 +121,13 @@ func spread(values []float64) string {
 // numbers shows the median and the range.
 func numbers(values []float64) string {
 	return number(middle(values)) + " (" + spread(values) + ")"
+}
+
+// percentile gives the least value that the share of the values, in percent, does not exceed.
+func percentile(values []float64, percent float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	rank := int(math.Ceil(float64(len(values)) * percent / 100))
+	return slices.Sorted(slices.Values(values))[max(rank, 1)-1]
 }
