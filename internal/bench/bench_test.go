@@ -68,18 +68,7 @@ func TestBench(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) { f.measure(t, b) })
 		}
 	}
-	about := b.about(t)
-	b.sheet.print(os.Stdout, about)
-	if path := os.Getenv("EGGAPI_BENCH_REPORT"); path != "" {
-		if err := b.sheet.writeMarkdown(path, about); err != nil {
-			t.Errorf("write the report: %v", err)
-		}
-	}
-	for _, r := range b.sheet.results {
-		if !testing.Short() && !r.mark().floor.holds(r.value) {
-			t.Errorf("%s: %s, the floor is %s", r.name(), r.shown(), r.mark().floor)
-		}
-	}
+	b.sheet.tell(t, b.about(t))
 }
 
 func newPace(t *testing.T) pace {

@@ -86,7 +86,7 @@ func flow(ctx context.Context, o order) error {
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(append(errs, stopLooking())...); err != nil {
+	if err := errors.Join(errors.Join(errs...), stopLooking()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(flowed{Completed: int(completed.Load()), Accepted: int(accepted.Load()), Seconds: o.Seconds})

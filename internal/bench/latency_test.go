@@ -34,7 +34,7 @@ func (b *bench) latencies(t *testing.T, d *database, nodes []*service, orders st
 			ids = append(ids, one.id)
 		}
 		started, completed := d.toStarted(t, ids), toCompleted(tasks)
-		where := fmt.Sprintf("%g tasks/s, %d node(s)", rate, len(nodes))
+		where := fmt.Sprintf("%g tasks/s, nodes: %d", rate, len(nodes))
 		if rate == 50 {
 			key := fmt.Sprintf("latency/%d", len(nodes))
 			detail := fmt.Sprintf("%d tasks; 202 after p50 %s ms, p99 %s ms", len(tasks), number(load.Latency.P50), number(load.Latency.P99))

@@ -28,6 +28,9 @@ func (b bound) String() string {
 	if b.most {
 		sign = "≤"
 	}
+	if math.IsInf(b.limit, 1) {
+		return "none"
+	}
 	return sign + " " + fmt.Sprintf("%g", b.limit)
 }
 
@@ -75,4 +78,9 @@ var marks = map[string]mark{
 
 	"memory/load": {"MB", atMost(100), atMost(200)},
 	"memory/idle": {"MB", atMost(60), atMost(150)},
+
+	"soak/accept/p50":    {"of the first half", atMost(1.1), atMost(2)},
+	"soak/accept/p99":    {"of the first half", atMost(1.3), atMost(4)},
+	"soak/completed/p50": {"of the first half", atMost(1.1), atMost(2)},
+	"soak/completed/p99": {"of the first half", atMost(1.3), atMost(4)},
 }
