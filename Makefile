@@ -1,5 +1,5 @@
 # The commands of the house. `make help` lists them; each step prints its name and its seconds.
-# V=1 shows what a step prints. ARGS="..." is passed on by run, bench, chaos and mutants.
+# V=1 shows what a step prints. ARGS="..." is passed on by run, bench, soak, chaos and mutants.
 SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -105,8 +105,12 @@ chaos: build ## kill processes and the database at random for a minute; nothing 
 	@go test -race -tags=system -run Chaos -count=1 -timeout 20m -v $(ARGS) ./internal/chaos
 
 .PHONY: bench
-bench: build ## measure the full chain against a bare one and against pgbench
-	@go test -tags=system -run TestBench -count=1 -timeout 40m -v $(ARGS) ./internal/bench
+bench: build ## measure speed, latency, overload, idleness and memory against yardsticks; EGGAPI_BENCH_ONLY chooses
+	@go test -tags=system -run TestBench -count=1 -timeout 60m -v ./internal/bench $(ARGS)
+
+.PHONY: soak
+soak: build ## an hour of orders at a steady rate; the second half must be as fast as the first
+	@go test -tags=system -run TestSoak -count=1 -timeout 26h -v ./internal/bench $(ARGS)
 
 .PHONY: fuzz-contract second-opinion
 fuzz-contract: build ## walk the contract at random, as a key, a session and nobody; ARGS="--minutes 120" for hours

@@ -18,10 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	lookEvery  = 3 * time.Millisecond
-	flowPeriod = 60 * time.Second // for what is under way at the end to be completed
-)
+// flowPeriod is how long what is under way at the end may take to be completed.
+const flowPeriod = 60 * time.Second
 
 // flowed is what came of tasks in a closed loop.
 type flowed struct {
@@ -74,11 +72,8 @@ func flow(ctx context.Context, o order) error {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	watch := &watch{open: map[string]chan struct{}{}}
-	lookCtx, stopLooking := context.WithCancel(ctx)
-	defer stopLooking()
-	looked := make(chan error, 1)
-	go func() { looked <- watch.run(lookCtx, conn) }()
+	watch := newWatch()
+	stopLooking := watch.start(ctx, conn)
 
 	var accepted, completed atomic.Int64
 	errs := make([]error, o.Conns)
@@ -91,8 +86,7 @@ func flow(ctx context.Context, o order) error {
 		})
 	}
 	wg.Wait()
-	stopLooking()
-	if err := errors.Join(append(errs, <-looked)...); err != nil {
+	if err := errors.Join(errors.Join(errs...), stopLooking()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(flowed{Completed: int(completed.Load()), Accepted: int(accepted.Load()), Seconds: o.Seconds})
@@ -122,67 +116,16 @@ func orderOver(ctx context.Context, o ordering) error {
 			return err
 		}
 		o.accepted.Add(1)
+		done := make(chan struct{})
+		o.watch.add(a.taskID(), func(time.Time) { close(done) })
 		select {
-		case <-o.watch.done(a.taskID()):
+		case <-done:
 		case <-time.After(flowPeriod):
 			return fmt.Errorf("task %s was not completed", a.taskID())
 		}
 		if time.Now().Before(o.until) {
 			o.completed.Add(1)
 		}
-	}
-	return nil
-}
-
-// watch tells of open tasks when they are done.
-type watch struct {
-	mu   sync.Mutex
-	open map[string]chan struct{}
-}
-
-// done gives a channel that is closed once the task was seen to be completed.
-func (w *watch) done(taskID string) <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	seen := make(chan struct{})
-	w.open[taskID] = seen
-	return seen
-}
-
-// run looks every few milliseconds, by one statement over the open tasks, until ctx ends.
-func (w *watch) run(ctx context.Context, conn *pgx.Conn) error {
-	for ctx.Err() == nil {
-		if err := w.look(ctx, conn); err != nil && ctx.Err() == nil {
-			return err
-		}
-		time.Sleep(lookEvery)
-	}
-	return nil
-}
-
-func (w *watch) look(ctx context.Context, conn *pgx.Conn) error {
-	w.mu.Lock()
-	ids := make([]string, 0, len(w.open))
-	for id := range w.open {
-		ids = append(ids, id)
-	}
-	w.mu.Unlock()
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := conn.Query(ctx, "select id from tasks where id = any($1) and status = 'completed'", ids)
-	if err != nil {
-		return err
-	}
-	done, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, id := range done {
-		close(w.open[id])
-		delete(w.open, id)
 	}
 	return nil
 }

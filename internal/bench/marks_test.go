@@ -2,7 +2,10 @@
 
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // bound is a limit that a value must keep.
 type bound struct {
@@ -25,6 +28,9 @@ func (b bound) String() string {
 	if b.most {
 		sign = "≤"
 	}
+	if math.IsInf(b.limit, 1) {
+		return "none"
+	}
 	return sign + " " + fmt.Sprintf("%g", b.limit)
 }
 
@@ -45,4 +51,36 @@ var marks = map[string]mark{
 	"post-hot/128": {"ratio", atLeast(6), atLeast(0.35)},
 	"post-single":  {"ratio", atLeast(1.3), atLeast(0.35)},
 	"end-to-end":   {"tasks/s", atLeast(1500), atLeast(50)},
+
+	"latency/1/p50": {"ms", atMost(40), atMost(500)},
+	"latency/1/p99": {"ms", atMost(150), atMost(3000)},
+	"latency/2/p50": {"ms", atMost(40), atMost(500)},
+	"latency/2/p99": {"ms", atMost(150), atMost(3000)},
+	"start/1/10":    {"ms", atMost(15), atMost(500)},
+	"start/1/50":    {"ms", atMost(15), atMost(500)},
+	"start/1/200":   {"ms", atMost(15), atMost(30000)},
+	"start/2/10":    {"ms", atMost(15), atMost(500)},
+	"start/2/50":    {"ms", atMost(15), atMost(500)},
+	"start/2/200":   {"ms", atMost(15), atMost(30000)},
+
+	"overload/goodput":  {"of peak", atLeast(0.9), atLeast(0.1)},
+	"overload/refusal":  {"ms", atMost(50), atMost(30000)},
+	"overload/other":    {"answers", atMost(0), atMost(1e6)},
+	"overload/memory":   {"MB", atMost(200), atMost(500)},
+	"overload/recovery": {"s", atMost(5), atMost(math.Inf(1))},
+
+	"nodes/ratio": {"ratio", atLeast(1.0), atLeast(0.5)},
+	"nodes/wait":  {"ms", atMost(500), atMost(30000)},
+
+	"idle/statements": {"per s", atMost(30), atMost(100)},
+	"idle/cpu":        {"%", atMost(2), atMost(10)},
+	"idle/memory":     {"MB", atMost(100), atMost(150)},
+
+	"memory/load": {"MB", atMost(100), atMost(200)},
+	"memory/idle": {"MB", atMost(60), atMost(150)},
+
+	"soak/accept/p50":    {"of the first half", atMost(1.1), atMost(2)},
+	"soak/accept/p99":    {"of the first half", atMost(1.3), atMost(4)},
+	"soak/completed/p50": {"of the first half", atMost(1.1), atMost(2)},
+	"soak/completed/p99": {"of the first half", atMost(1.3), atMost(4)},
 }

@@ -4,10 +4,11 @@ package bench
 
 import (
 	"fmt"
-	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
+	"testing"
 	"text/tabwriter"
 )
 
@@ -23,13 +24,18 @@ type result struct {
 
 func (r result) mark() mark { return marks[r.key] }
 
-func (r result) name() string { return r.key + ", " + r.what }
-
-func (r result) shown() string { return number(r.value) + " " + r.mark().unit }
+func (r result) shown() string {
+	if math.IsInf(r.value, 1) {
+		return number(r.value)
+	}
+	return number(r.value) + " " + r.mark().unit
+}
 
 // number shows as many digits as mean something.
 func number(value float64) string {
 	switch {
+	case math.IsInf(value, 1):
+		return "never"
 	case value >= 100:
 		return fmt.Sprintf("%.0f", value)
 	case value >= 10:
@@ -76,35 +82,65 @@ func (s *sheet) rows() [][]string {
 			verdict = "UNDER THE FLOOR"
 		}
 		most := fmt.Sprintf("≤ %d", g.maxAllocs)
-		rows = append(rows, []string{"door", g.name + " without network or database", fmt.Sprintf("%d allocs/op", g.allocs), "", most, verdict, most,
-			fmt.Sprintf("%d ns/op, %d B/op", g.ns, g.bytes)})
+		rows = append(rows, []string{
+			"door", g.name + " without network or database", fmt.Sprintf("%d allocs/op", g.allocs), "", most, verdict, most,
+			fmt.Sprintf("%d ns/op, %d B/op", g.ns, g.bytes),
+		})
 	}
 	return rows
 }
 
-func (s *sheet) print(w io.Writer, about []string) {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(out, "\nbench: %s\n", strings.Join(about, "; "))
-	for _, row := range s.rows() {
+// tell prints the tables, writes them as Markdown to the file named by EGGAPI_BENCH_REPORT, and holds the results to
+// their floors.
+func (s *sheet) tell(t *testing.T, about []string, more ...[][]string) {
+	t.Helper()
+	_, _ = fmt.Fprintf(os.Stdout, "\nbench: %s\n", strings.Join(about, "; "))
+	printTable(s.rows())
+	text := s.markdown(about)
+	for _, rows := range more {
+		printTable(rows)
+		text += "\n" + markdownTable(rows)
+	}
+	if path := os.Getenv("EGGAPI_BENCH_REPORT"); path != "" {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Errorf("write the report: %v", err)
+		}
+	}
+	for _, r := range s.results {
+		if !testing.Short() && !r.mark().floor.holds(r.value) {
+			t.Errorf("%s, %s: %s, the floor is %s", r.key, r.what, r.shown(), r.mark().floor)
+		}
+	}
+}
+
+func printTable(rows [][]string) {
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
 		_, _ = fmt.Fprintln(out, strings.Join(row, "\t"))
 	}
 	_ = out.Flush()
 }
 
-func (s *sheet) writeMarkdown(path string, about []string) error {
+// markdown gives the table, with what it was measured on above.
+func (s *sheet) markdown(about []string) string {
 	var text strings.Builder
 	for _, line := range about {
 		text.WriteString("- " + line + "\n")
 	}
-	for i, row := range s.rows() {
+	text.WriteString("\n" + markdownTable(s.rows()))
+	return text.String()
+}
+
+// markdownTable writes rows, of which the first is the head.
+func markdownTable(rows [][]string) string {
+	var text strings.Builder
+	for i, row := range rows {
 		if i == 1 {
 			text.WriteString("|" + strings.Repeat("---|", len(row)) + "\n")
-		} else if i == 0 {
-			text.WriteString("\n")
 		}
 		text.WriteString("| " + strings.Join(row, " | ") + " |\n")
 	}
-	return os.WriteFile(path, []byte(text.String()), 0o600)
+	return text.String()
 }
 
 // middle gives the median, the upper one of two.
@@ -120,4 +156,13 @@ func spread(values []float64) string {
 // numbers shows the median and the range.
 func numbers(values []float64) string {
 	return number(middle(values)) + " (" + spread(values) + ")"
+}
+
+// percentile gives the least value that the share of the values, in percent, does not exceed.
+func percentile(values []float64, percent float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	rank := int(math.Ceil(float64(len(values)) * percent / 100))
+	return slices.Sorted(slices.Values(values))[max(rank, 1)-1]
 }
