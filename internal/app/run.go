@@ -23,7 +23,7 @@ import (
 // How the queue is watched. Who stores a job wakes the workers after the commit, and a worker that is woken within the
 // cooldown looks again at its end; the poll is for wake-ups that were lost with their process.
 const (
-	fetchCooldown     = 5 * time.Millisecond
+	fetchCooldown     = 2 * time.Millisecond
 	fetchPollInterval = 500 * time.Millisecond
 	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
 	rescueAfter        = 15 * time.Minute

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// bell wakes the workers of queues. Rings that come while one is being sent are sent together after it, so that it
-// rings often enough without ringing for every task.
+// bell wakes the workers of queues. The first ring is sent at once; those that come within a pause after it are sent
+// together at its end, so that none is lost and not every task costs one.
 type bell struct {
 	wake   func(ctx context.Context, queues ...string) error
 	logger *slog.Logger
@@ -19,7 +19,10 @@ type bell struct {
 	closed  bool
 }
 
-const ringTimeout = 5 * time.Second
+const (
+	ringTimeout = 5 * time.Second
+	ringPause   = 4 * time.Millisecond
+)
 
 // ring wakes the workers of queues, and returns at once.
 func (b *bell) ring(ctx context.Context, queues ...string) {
@@ -55,6 +58,7 @@ func (b *bell) send(ctx context.Context) {
 			b.logger.WarnContext(ctx, "the workers could not be woken", "error", err)
 		}
 		cancel()
+		time.Sleep(ringPause)
 	}
 }
 
