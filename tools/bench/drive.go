@@ -79,7 +79,7 @@ func (r *running) work(ctx context.Context, c *caller) (samples []sample) {
 		if s.sent = r.clock.now(); s.sent >= r.length {
 			s.answered = r.length // at least
 		} else {
-			r.ask(ctx, c, &s, r.requests[(n+int(r.seed))%len(r.requests)])
+			r.ask(ctx, c, &s, r.requests[(r.schedule.first+n)%len(r.requests)])
 		}
 		samples = append(samples, s)
 	}

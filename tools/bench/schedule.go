@@ -10,6 +10,7 @@ import (
 // schedule says when each request is due, whatever the service does.
 type schedule struct {
 	plan
+	first int // which request the first arrival makes
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -18,7 +19,8 @@ type schedule struct {
 }
 
 func newSchedule(p plan) *schedule {
-	return &schedule{plan: p, random: rand.New(rand.NewPCG(p.seed, 0))}
+	random := rand.New(rand.NewPCG(p.seed, 0)) //nolint:gosec // nobody is to be surprised by it
+	return &schedule{plan: p, random: random, first: random.IntN(max(1, len(p.requests)))}
 }
 
 // next gives the number of the next arrival, from 0, and when it is due after the start. It is false when there are
