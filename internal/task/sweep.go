@@ -54,8 +54,7 @@ func (d Deps) SweepOnce(ctx context.Context) error {
 	for _, l := range lost {
 		failures = append(failures, d.rescue(ctx, l))
 	}
-	_, err = pg.Q.IdempotencySweepAnyOwner(ctx, d.Pool, 5*sweepRows)
-	return errors.Join(append(failures, fault.Wrap(err, "forget idempotency keys"))...)
+	return errors.Join(failures...)
 }
 
 func (d Deps) rescue(ctx context.Context, l db.TaskSweepLostAnyOwnerRow) error {
