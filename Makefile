@@ -108,6 +108,10 @@ chaos: build ## kill processes and the database at random for a minute; nothing 
 bench: build ## measure the full chain against a bare one and against pgbench
 	@go test -tags=system -run TestBench -count=1 -timeout 40m -v $(ARGS) ./internal/bench
 
+.PHONY: bench-growth
+bench-growth: ## measure each list, lookup and sweep among few tasks and among many; EGGAPI_GROWTH_ROWS=10000000 for ten million
+	@go test -tags=system -run TestGrowth -count=1 -timeout 60m -v $(ARGS) ./internal/bench
+
 .PHONY: fuzz-contract second-opinion
 fuzz-contract: build ## walk the contract at random, as a key, a session and nobody; ARGS="--minutes 120" for hours
 	@tools/fuzz/run $(ARGS)

@@ -52,6 +52,9 @@ func (a *account) ListTransactions(ctx context.Context, r api.ListTransactionsRe
 	if err != nil {
 		return nil, err
 	}
+	if at.offset() >= total {
+		return api.ListTransactions200JSONResponse{Data: api.TransactionList{Items: []api.Transaction{}, Pagination: at.pagination(total)}}, nil
+	}
 	rows, err := pg.Q.LedgerEntryList(ctx, a.pool, db.LedgerEntryListParams{UserID: userID, RowLimit: at.limit(), RowOffset: at.offset()})
 	if err != nil {
 		return nil, fault.Wrap(err, "list ledger entries")

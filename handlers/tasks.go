@@ -46,6 +46,9 @@ func (t *tasks) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
+	if at.offset() >= total { // or all that does not match would be read in search of it
+		return api.ListTasks200JSONResponse{Data: api.TaskList{Items: []api.Task{}, Pagination: at.pagination(total)}}, nil
+	}
 	rows, err := listTasks(ctx, pg.Replanned(t.pool), db.TaskListParams{
 		UserID: filter.UserID, Environment: filter.Environment, Status: filter.Status, Model: filter.Model, Type: filter.Type,
 		CreatedAfter: filter.CreatedAfter, CreatedBefore: filter.CreatedBefore, RowLimit: at.limit(), RowOffset: at.offset(),

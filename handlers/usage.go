@@ -31,6 +31,9 @@ func (u *usage) ListUsage(ctx context.Context, r api.ListUsageRequestObject) (ap
 	for _, s := range sums {
 		total += s.Requests
 	}
+	if at.offset() >= total {
+		return api.ListUsage200JSONResponse{Data: api.UsageList{Items: []api.UsageRecord{}, Pagination: at.pagination(total)}}, nil
+	}
 	rows, err := pg.Q.UsageList(ctx, pg.Replanned(u.pool), db.UsageListParams{
 		UserID: filter.UserID, Environment: filter.Environment, Model: filter.Model, CreatedAfter: filter.CreatedAfter,
 		CreatedBefore: filter.CreatedBefore, RowLimit: at.limit(), RowOffset: at.offset(),
