@@ -255,7 +255,9 @@ func growthOtherLists() []growthQuestion {
 }
 
 // anyTask names a task somewhere in the ninety days, another at each turn.
-func (g *growthDB) anyTask() string { return fmt.Sprintf("gen_%026d", g.turn*7919%(g.rows-growthOpen)+1) }
+func (g *growthDB) anyTask() string {
+	return fmt.Sprintf("gen_%026d", g.turn*7919%(g.rows-growthOpen)+1)
+}
 
 func growthLookups() []growthQuestion {
 	return []growthQuestion{
