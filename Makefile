@@ -112,6 +112,10 @@ bench: build ## measure speed, latency, overload, idleness and memory against ya
 soak: build ## an hour of orders at a steady rate; the second half must be as fast as the first
 	@go test -tags=system -run TestSoak -count=1 -timeout 26h -v ./internal/bench $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: ## measure each list, lookup and sweep among few tasks and among many; EGGAPI_GROWTH_ROWS=10000000 for ten million
+	@go test -tags=system -run TestGrowth -count=1 -timeout 60m -v $(ARGS) ./internal/bench
+
 .PHONY: fuzz-contract second-opinion
 fuzz-contract: build ## walk the contract at random, as a key, a session and nobody; ARGS="--minutes 120" for hours
 	@tools/fuzz/run $(ARGS)

@@ -7,6 +7,7 @@ import (
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/ledger"
 	"github.com/eggapi/eggapi/internal/money"
 	"github.com/eggapi/eggapi/internal/pg"
 )
@@ -47,9 +48,12 @@ func (a *account) get(ctx context.Context) (db.AccountGetRow, error) {
 func (a *account) ListTransactions(ctx context.Context, r api.ListTransactionsRequestObject) (api.ListTransactionsResponseObject, error) {
 	userID := auth.PrincipalFrom(ctx).UserID
 	at := newPage(r.Params.Page, r.Params.PerPage)
-	total, err := pg.Q.LedgerEntryCount(ctx, a.pool, userID)
+	total, err := ledger.CountEntries(ctx, a.pool, userID)
 	if err != nil {
-		return nil, fault.Wrap(err, "count ledger entries")
+		return nil, err
+	}
+	if at.offset() >= total {
+		return api.ListTransactions200JSONResponse{Data: api.TransactionList{Items: []api.Transaction{}, Pagination: at.pagination(total)}}, nil
 	}
 	rows, err := pg.Q.LedgerEntryList(ctx, a.pool, db.LedgerEntryListParams{UserID: userID, RowLimit: at.limit(), RowOffset: at.offset()})
 	if err != nil {

@@ -39,16 +39,18 @@ func (t *tasks) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.Ge
 func (t *tasks) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (api.ListTasksResponseObject, error) {
 	p, q := auth.PrincipalFrom(ctx), r.Params
 	at := newPage(q.Page, q.PerPage)
-	filter := db.TaskCountParams{
+	filter := task.Filter{
 		UserID: p.UserID, Environment: p.Environment, Status: text(q.Status), Model: q.Model, Type: text(q.Type),
 		CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
 	}
-	executor := pg.Replanned(t.pool)
-	total, err := pg.Q.TaskCount(ctx, executor, filter)
+	total, err := task.Count(ctx, t.pool, filter)
 	if err != nil {
-		return nil, fault.Wrap(err, "count tasks")
+		return nil, err
 	}
-	rows, err := listTasks(ctx, executor, db.TaskListParams{
+	if at.offset() >= total { // or all that does not match would be read in search of it
+		return api.ListTasks200JSONResponse{Data: api.TaskList{Items: []api.Task{}, Pagination: at.pagination(total)}}, nil
+	}
+	rows, err := listTasks(ctx, pg.Replanned(t.pool), db.TaskListParams{
 		UserID: filter.UserID, Environment: filter.Environment, Status: filter.Status, Model: filter.Model, Type: filter.Type,
 		CreatedAfter: filter.CreatedAfter, CreatedBefore: filter.CreatedBefore, RowLimit: at.limit(), RowOffset: at.offset(),
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/money"
 	"github.com/eggapi/eggapi/internal/pg"
+	"github.com/eggapi/eggapi/internal/task"
 )
 
 type usage struct {
@@ -19,15 +20,21 @@ type usage struct {
 func (u *usage) ListUsage(ctx context.Context, r api.ListUsageRequestObject) (api.ListUsageResponseObject, error) {
 	p, q := auth.PrincipalFrom(ctx), r.Params
 	at := newPage(q.Page, q.PerPage)
-	filter := db.UsageCountParams{
+	filter := task.UsageFilter{
 		UserID: p.UserID, Environment: p.Environment, Model: q.Model, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
 	}
-	executor := pg.Replanned(u.pool)
-	total, err := pg.Q.UsageCount(ctx, executor, filter)
+	sums, err := task.SumUsage(ctx, u.pool, filter)
 	if err != nil {
-		return nil, fault.Wrap(err, "count usage")
+		return nil, err
 	}
-	rows, err := pg.Q.UsageList(ctx, executor, db.UsageListParams{
+	var total int64
+	for _, s := range sums {
+		total += s.Requests
+	}
+	if at.offset() >= total {
+		return api.ListUsage200JSONResponse{Data: api.UsageList{Items: []api.UsageRecord{}, Pagination: at.pagination(total)}}, nil
+	}
+	rows, err := pg.Q.UsageList(ctx, pg.Replanned(u.pool), db.UsageListParams{
 		UserID: filter.UserID, Environment: filter.Environment, Model: filter.Model, CreatedAfter: filter.CreatedAfter,
 		CreatedBefore: filter.CreatedBefore, RowLimit: at.limit(), RowOffset: at.offset(),
 	})
@@ -44,16 +51,16 @@ func (u *usage) ListUsage(ctx context.Context, r api.ListUsageRequestObject) (ap
 // SummarizeUsage gives usage per model.
 func (u *usage) SummarizeUsage(ctx context.Context, r api.SummarizeUsageRequestObject) (api.SummarizeUsageResponseObject, error) {
 	p, q := auth.PrincipalFrom(ctx), r.Params
-	rows, err := pg.Q.UsageSummary(ctx, pg.Replanned(u.pool), db.UsageSummaryParams{
+	sums, err := task.SumUsage(ctx, u.pool, task.UsageFilter{
 		UserID: p.UserID, Environment: p.Environment, Model: q.Model, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
 	})
 	if err != nil {
-		return nil, fault.Wrap(err, "summarize usage")
+		return nil, err
 	}
-	items := make([]api.UsageSummary, len(rows))
-	for i, row := range rows {
+	items := make([]api.UsageSummary, len(sums))
+	for i, s := range sums {
 		items[i] = api.UsageSummary{
-			Model: row.Model, TotalUnits: row.TotalUnits, TotalCost: money.Dollars(row.TotalCostMicros), RequestCount: row.RequestCount,
+			Model: s.Model, TotalUnits: s.Units, TotalCost: money.Dollars(s.CostMicros), RequestCount: s.Requests,
 		}
 	}
 	return api.SummarizeUsage200JSONResponse{Data: items}, nil

@@ -6,14 +6,15 @@ where a.user_id = @user_id;
 
 -- name: LedgerEntryList :many
 -- A page of a user's ledger, newest first.
-select * from ledger_entries
-where user_id = @user_id::text
-order by id desc
-limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint;
+select l.* from (
+  select p.id from ledger_entries p where p.user_id = @user_id::text
+  order by p.id desc limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint
+) page join ledger_entries l on l.id = page.id
+order by l.id desc;
 
 -- name: LedgerEntryCount :one
--- How many entries LedgerEntryList would give without paging.
-select count(*) from ledger_entries where user_id = @user_id::text;
+-- How many entries LedgerEntryList would give without paging, from an id on.
+select count(*) from ledger_entries where user_id = @user_id::text and id >= @since_id;
 
 -- name: AccountLockSet :batchmany
 -- Locks accounts, in one order whoever asks, and tells what is available of each.

@@ -27,7 +27,7 @@ from idempotency_keys k join tasks t on t.id = k.task_id
 where k.user_id = @user_id and k.environment = @environment and k.key = @key and k.expires_at > now();
 
 -- name: IdempotencySweepAnyOwner :execrows
--- Forgets claims that have run out, a bounded number at a time.
+-- Forgets claims that have run out, a bounded number at a time, the oldest first.
 delete from idempotency_keys k
 where k.ctid = any (array(
   select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit @max_rows::int));

@@ -20,6 +20,20 @@ returning *;
 -- Ends a session and tells which and whose it was.
 delete from "session" where "token" = @token returning "id", "userId";
 
+-- name: SessionForgetAnyOwner :execrows
+-- Removes sessions that ran out some days ago, a bounded number at a time.
+delete from "session" s
+where s.ctid = any (array(
+  select e.ctid from "session" e where e."expiresAt" < now() - sqlc.arg('days')::int * interval '1 day'
+  order by e."expiresAt" limit @max_rows::int));
+
+-- name: VerificationForgetAnyOwner :execrows
+-- Removes verifications that ran out some days ago, a bounded number at a time.
+delete from "verification" v
+where v.ctid = any (array(
+  select e.ctid from "verification" e where e."expiresAt" < now() - sqlc.arg('days')::int * interval '1 day'
+  order by e."expiresAt" limit @max_rows::int));
+
 -- name: UserByEmail :one
 -- A user with the password hash of the credential account, if there is one.
 select sqlc.embed(u), a."password"

@@ -58,14 +58,27 @@ from (
 order by t.created_at desc, t.id desc;
 
 -- name: TaskCount :one
--- How many tasks TaskList would give without paging.
-select count(*) from tasks t
-where t.user_id = @user_id and t.environment = @environment
-  and (sqlc.narg('status')::text is null or t.status = sqlc.narg('status'))
-  and (sqlc.narg('model')::text is null or t.model = sqlc.narg('model'))
-  and (sqlc.narg('type')::text is null or t.type = sqlc.narg('type'))
-  and (sqlc.narg('created_after')::timestamptz is null or t.created_at > sqlc.narg('created_after'))
-  and (sqlc.narg('created_before')::timestamptz is null or t.created_at < sqlc.narg('created_before'));
+-- How many tasks TaskList would give without paging, less those that two marks count: the ones from marked_from, or from the
+-- beginning, until marked_until.
+select ((
+  select count(*) from tasks t
+  where t.user_id = @user_id and t.environment = @environment
+    and (sqlc.narg('status')::text is null or t.status = sqlc.narg('status'))
+    and (coalesce(sqlc.narg('status'), '') not in ('pending', 'processing') or t.completed_at is null)
+    and (coalesce(sqlc.narg('status'), '') <> 'failed' or t.error is not null)
+    and (sqlc.narg('model')::text is null or t.model = sqlc.narg('model'))
+    and (sqlc.narg('type')::text is null or t.type = sqlc.narg('type'))
+    and (sqlc.narg('created_after')::timestamptz is null or t.created_at > sqlc.narg('created_after'))
+    and (sqlc.narg('created_before')::timestamptz is null or t.created_at < sqlc.narg('created_before'))
+    and (sqlc.narg('marked_until')::timestamptz is null or t.created_at >= sqlc.narg('marked_until'))
+) + (
+  select count(*) from tasks t
+  where t.user_id = @user_id and t.environment = @environment
+    and (sqlc.narg('status')::text is null or t.status = sqlc.narg('status'))
+    and (sqlc.narg('model')::text is null or t.model = sqlc.narg('model'))
+    and (sqlc.narg('type')::text is null or t.type = sqlc.narg('type'))
+    and t.created_at > sqlc.narg('created_after') and t.created_at < sqlc.narg('marked_from')::timestamptz
+))::bigint as count;
 
 -- name: TaskLeaseSetAnyOwner :batchmany
 -- Takes or renews the sole right to work on open tasks; no row for one that has ended or that another worker holds.

@@ -6,29 +6,32 @@ select unnest(@ids::text[]), unnest(@user_ids::text[]), unnest(@environments::te
 
 -- name: UsageList :many
 -- A page of a user's usage, newest first. Absent filters match everything.
-select * from usage_records u
-where u.user_id = @user_id and u.environment = @environment
-  and (sqlc.narg('model')::text is null or u.model = sqlc.narg('model'))
-  and (sqlc.narg('created_after')::timestamptz is null or u.created_at > sqlc.narg('created_after'))
-  and (sqlc.narg('created_before')::timestamptz is null or u.created_at < sqlc.narg('created_before'))
-order by u.created_at desc, u.id desc
-limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint;
-
--- name: UsageCount :one
--- How many records UsageList would give without paging.
-select count(*) from usage_records u
-where u.user_id = @user_id and u.environment = @environment
-  and (sqlc.narg('model')::text is null or u.model = sqlc.narg('model'))
-  and (sqlc.narg('created_after')::timestamptz is null or u.created_at > sqlc.narg('created_after'))
-  and (sqlc.narg('created_before')::timestamptz is null or u.created_at < sqlc.narg('created_before'));
+select u.* from (
+  select p.id from usage_records p
+  where p.user_id = @user_id and p.environment = @environment
+    and (sqlc.narg('model')::text is null or p.model = sqlc.narg('model'))
+    and (sqlc.narg('created_after')::timestamptz is null or p.created_at > sqlc.narg('created_after'))
+    and (sqlc.narg('created_before')::timestamptz is null or p.created_at < sqlc.narg('created_before'))
+  order by p.created_at desc, p.id desc
+  limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint
+) page join usage_records u on u.id = page.id
+order by u.created_at desc, u.id desc;
 
 -- name: UsageSummary :many
--- A user's usage per model.
+-- A user's usage per model, less what two marks count: from marked_from, or from the beginning, until marked_until.
 select u.model, coalesce(sum(u.units), 0)::bigint as total_units,
   coalesce(sum(u.cost_micros), 0)::bigint as total_cost_micros, count(*) as request_count
-from usage_records u
-where u.user_id = @user_id and u.environment = @environment
-  and (sqlc.narg('model')::text is null or u.model = sqlc.narg('model'))
-  and (sqlc.narg('created_after')::timestamptz is null or u.created_at > sqlc.narg('created_after'))
-  and (sqlc.narg('created_before')::timestamptz is null or u.created_at < sqlc.narg('created_before'))
+from (
+  select r.model, r.units, r.cost_micros from usage_records r
+  where r.user_id = @user_id and r.environment = @environment
+    and (sqlc.narg('model')::text is null or r.model = sqlc.narg('model'))
+    and (sqlc.narg('created_after')::timestamptz is null or r.created_at > sqlc.narg('created_after'))
+    and (sqlc.narg('created_before')::timestamptz is null or r.created_at < sqlc.narg('created_before'))
+    and (sqlc.narg('marked_until')::timestamptz is null or r.created_at >= sqlc.narg('marked_until'))
+  union all
+  select r.model, r.units, r.cost_micros from usage_records r
+  where r.user_id = @user_id and r.environment = @environment
+    and (sqlc.narg('model')::text is null or r.model = sqlc.narg('model'))
+    and r.created_at > sqlc.narg('created_after') and r.created_at < sqlc.narg('marked_from')::timestamptz
+) u
 group by u.model order by u.model limit 1000;

@@ -70,3 +70,13 @@ where e.id = n.id;
 -- Logs one try.
 insert into webhook_deliveries (id, event_id, user_id, attempt, http_status, error_code, response_body, duration_ms)
 values (@id, @event_id, @user_id, @attempt, @http_status, @error_code, @response_body, @duration_ms);
+
+-- name: WebhookEventForgetAnyOwner :execrows
+-- Removes events that ended before a time, with the log of their tries, a bounded number at a time.
+with old as materialized (
+  select id from webhook_events where ended_at < @ended_before::timestamptz
+  order by ended_at limit @max_rows::int for update skip locked
+), tries as (
+  delete from webhook_deliveries d using old where d.event_id = old.id
+)
+delete from webhook_events e using old where e.id = old.id;

@@ -2,6 +2,7 @@ package sql_test
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -70,9 +71,13 @@ func TestIndexes_ServeEveryListLookupAndSweep(t *testing.T) {
 		"completed tasks by model": "tasks_kind_idx", "tasks between two times": "tasks_list_idx",
 		"usage of a user": "usage_records_list_idx", "usage by model": "usage_records_model_idx",
 		"keys of a user": "api_keys_user_id_idx", "ledger of a user": "ledger_entries_user_id_idx", "late tasks": "tasks_deadline_idx",
-		"lost tasks": "tasks_deadline_idx",
+		"lost tasks": "tasks_deadline_idx", "ran out keys": "idempotency_keys_expires_at_idx", "ran out sessions": "session_expiresAt_idx",
+		"ran out verifications": "verification_expiresAt_idx", "ended webhook events": "webhook_events_ended_idx",
+		"the mark before": "task_marks_pkey",
 	}
-	for name, query := range queries() {
+	all := queries()
+	maps.Copy(all, countsAndSweeps())
+	for name, query := range all {
 		t.Run(name, func(t *testing.T) {
 			err := pg.InSnapshot(t.Context(), pool, func(tx pg.Tx) error {
 				if _, err := tx.Exec(t.Context(), "set local enable_seqscan = off; set local enable_bitmapscan = off"); err != nil {
@@ -83,7 +88,7 @@ func TestIndexes_ServeEveryListLookupAndSweep(t *testing.T) {
 					return err
 				}
 				// Rows come out of the index in order, so that no more are read than the page needs.
-				ordered := regexp.MustCompile(`Limit[^\n]*\n[^\n]*-> {2}Index (Only )?Scan using ` + named[name] + " ")
+				ordered := regexp.MustCompile(`Limit[^\n]*\n([^\n]*LockRows[^\n]*\n)?[^\n]*-> {2}Index (Only )?Scan (Backward )?using "?` + named[name] + `"? `)
 				list := named[name] != "" && name != "lost tasks"
 				if strings.Contains(e.plan, "Seq Scan") || !strings.Contains(e.plan, named[name]) || list && !ordered.MatchString(e.plan) {
 					t.Errorf("its own index does not serve this:\n%s", e.plan)
@@ -147,6 +152,61 @@ func queries() map[string]func(ctx context.Context, e db.DBTX) error {
 		},
 		"lost tasks": func(ctx context.Context, e db.DBTX) error {
 			_, err := pg.Q.TaskSweepLostAnyOwner(ctx, e, db.TaskSweepLostAnyOwnerParams{LeaseSeconds: 30, RowLimit: 10})
+			return err
+		},
+	}
+}
+
+// countsAndSweeps are those behind the totals, and those that keep the tables small.
+func countsAndSweeps() map[string]func(ctx context.Context, e db.DBTX) error {
+	at := time.Now()
+	return map[string]func(ctx context.Context, e db.DBTX) error{
+		"count of tasks": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.TaskCount(ctx, e, db.TaskCountParams{
+				UserID: "u", Environment: "live", CreatedAfter: &at, CreatedBefore: &at, MarkedFrom: &at, MarkedUntil: &at,
+			})
+			return err
+		},
+		"usage until a mark": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.UsageSummary(ctx, e, db.UsageSummaryParams{
+				UserID: "u", Environment: "live", CreatedAfter: &at, CreatedBefore: &at, MarkedFrom: &at, MarkedUntil: &at,
+			})
+			return err
+		},
+		"count of ledger entries": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.LedgerEntryCount(ctx, e, db.LedgerEntryCountParams{UserID: "u", SinceID: 9})
+			return err
+		},
+		"the mark before": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.TaskMarkBefore(ctx, e, db.TaskMarkBeforeParams{UserID: "u", Environment: "live", CreatedBefore: at})
+			return err
+		},
+		"users who lack marks of tasks": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.TaskMarkDueAnyOwner(ctx, e, db.TaskMarkDueAnyOwnerParams{UserIDs: []string{"u"}, MarkRows: 9})
+			return err
+		},
+		"users who lack marks of usage": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.UsageMarkDueAnyOwner(ctx, e, db.UsageMarkDueAnyOwnerParams{UserIDs: []string{"u"}, MarkRows: 9})
+			return err
+		},
+		"users who lack marks of the ledger": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.LedgerMarkDueAnyOwner(ctx, e, db.LedgerMarkDueAnyOwnerParams{UserIDs: []string{"u"}, MarkRows: 9})
+			return err
+		},
+		"ran out keys": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.IdempotencySweepAnyOwner(ctx, e, 9)
+			return err
+		},
+		"ran out sessions": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.SessionForgetAnyOwner(ctx, e, db.SessionForgetAnyOwnerParams{Days: 7, MaxRows: 9})
+			return err
+		},
+		"ran out verifications": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.VerificationForgetAnyOwner(ctx, e, db.VerificationForgetAnyOwnerParams{Days: 7, MaxRows: 9})
+			return err
+		},
+		"ended webhook events": func(ctx context.Context, e db.DBTX) error {
+			_, err := pg.Q.WebhookEventForgetAnyOwner(ctx, e, db.WebhookEventForgetAnyOwnerParams{EndedBefore: at, MaxRows: 9})
 			return err
 		},
 	}

@@ -286,12 +286,17 @@ func (q *Queries) LedgerCheckUsageAnyOwner(ctx context.Context, db DBTX) ([]Ledg
 }
 
 const ledgerEntryCount = `-- name: LedgerEntryCount :one
-select count(*) from ledger_entries where user_id = $1::text
+select count(*) from ledger_entries where user_id = $1::text and id >= $2
 `
 
-// How many entries LedgerEntryList would give without paging.
-func (q *Queries) LedgerEntryCount(ctx context.Context, db DBTX, userID string) (int64, error) {
-	row := db.QueryRow(ctx, ledgerEntryCount, userID)
+type LedgerEntryCountParams struct {
+	UserID  string
+	SinceID int64
+}
+
+// How many entries LedgerEntryList would give without paging, from an id on.
+func (q *Queries) LedgerEntryCount(ctx context.Context, db DBTX, arg LedgerEntryCountParams) (int64, error) {
+	row := db.QueryRow(ctx, ledgerEntryCount, arg.UserID, arg.SinceID)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -327,10 +332,11 @@ func (q *Queries) LedgerEntryInsert(ctx context.Context, db DBTX, arg LedgerEntr
 }
 
 const ledgerEntryList = `-- name: LedgerEntryList :many
-select id, transaction_id, ledger_account, user_id, kind, amount_micros, task_id, reference, created_at from ledger_entries
-where user_id = $1::text
-order by id desc
-limit $3::int offset $2::bigint
+select l.id, l.transaction_id, l.ledger_account, l.user_id, l.kind, l.amount_micros, l.task_id, l.reference, l.created_at from (
+  select p.id from ledger_entries p where p.user_id = $1::text
+  order by p.id desc limit $3::int offset $2::bigint
+) page join ledger_entries l on l.id = page.id
+order by l.id desc
 `
 
 type LedgerEntryListParams struct {

@@ -163,3 +163,18 @@ const (
 const (
 	AuditLogPkey = "audit_log_pkey" // primary key
 )
+
+// The rules of the table task_marks, by the names the database gives when one is broken.
+const (
+	TaskMarksPkey = "task_marks_pkey" // primary key
+)
+
+// The rules of the table usage_marks, by the names the database gives when one is broken.
+const (
+	UsageMarksPkey = "usage_marks_pkey" // primary key
+)
+
+// The rules of the table ledger_marks, by the names the database gives when one is broken.
+const (
+	LedgerMarksPkey = "ledger_marks_pkey" // primary key
+)

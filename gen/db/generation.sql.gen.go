@@ -70,7 +70,7 @@ where k.ctid = any (array(
   select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit $1::int))
 `
 
-// Forgets claims that have run out, a bounded number at a time.
+// Forgets claims that have run out, a bounded number at a time, the oldest first.
 func (q *Queries) IdempotencySweepAnyOwner(ctx context.Context, db DBTX, maxRows int32) (int64, error) {
 	result, err := db.Exec(ctx, idempotencySweepAnyOwner, maxRows)
 	if err != nil {

@@ -59,6 +59,13 @@ type LedgerEntry struct {
 	CreatedAt     time.Time
 }
 
+// Entries of a user with an id below until_id. Derived; may be emptied.
+type LedgerMark struct {
+	UserID  string
+	UntilID int64
+	Total   int64
+}
+
 type Model struct {
 	ID                string
 	Name              string
@@ -149,6 +156,30 @@ type Task struct {
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
+}
+
+// Tasks created before until, by kind: element i of the arrays is one kind. Derived; may be emptied.
+type TaskMark struct {
+	UserID      string
+	Environment string
+	Until       time.Time
+	Total       int64
+	Models      []string
+	Types       []string
+	Statuses    []string
+	Counts      []int64
+}
+
+// Usage recorded before until, by model: element i of the arrays is one model. Derived; may be emptied.
+type UsageMark struct {
+	UserID      string
+	Environment string
+	Until       time.Time
+	Total       int64
+	Models      []string
+	Counts      []int64
+	Units       []int64
+	Costs       []int64
 }
 
 type UsageRecord struct {

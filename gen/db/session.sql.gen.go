@@ -150,6 +150,27 @@ func (q *Queries) SessionExtendAnyOwner(ctx context.Context, db DBTX, arg Sessio
 	return i, err
 }
 
+const sessionForgetAnyOwner = `-- name: SessionForgetAnyOwner :execrows
+delete from "session" s
+where s.ctid = any (array(
+  select e.ctid from "session" e where e."expiresAt" < now() - $1::int * interval '1 day'
+  order by e."expiresAt" limit $2::int))
+`
+
+type SessionForgetAnyOwnerParams struct {
+	Days    int32
+	MaxRows int32
+}
+
+// Removes sessions that ran out some days ago, a bounded number at a time.
+func (q *Queries) SessionForgetAnyOwner(ctx context.Context, db DBTX, arg SessionForgetAnyOwnerParams) (int64, error) {
+	result, err := db.Exec(ctx, sessionForgetAnyOwner, arg.Days, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const sessionInsert = `-- name: SessionInsert :one
 insert into "session" ("id", "expiresAt", "token", "createdAt", "updatedAt", "ipAddress", "userAgent", "userId")
 values ($1, $2::timestamptz, $3, $4::timestamptz, $4::timestamptz, $5, $6, $7)
@@ -274,4 +295,25 @@ func (q *Queries) UserLock(ctx context.Context, db DBTX, id string) (string, err
 	var id_2 string
 	err := row.Scan(&id_2)
 	return id_2, err
+}
+
+const verificationForgetAnyOwner = `-- name: VerificationForgetAnyOwner :execrows
+delete from "verification" v
+where v.ctid = any (array(
+  select e.ctid from "verification" e where e."expiresAt" < now() - $1::int * interval '1 day'
+  order by e."expiresAt" limit $2::int))
+`
+
+type VerificationForgetAnyOwnerParams struct {
+	Days    int32
+	MaxRows int32
+}
+
+// Removes verifications that ran out some days ago, a bounded number at a time.
+func (q *Queries) VerificationForgetAnyOwner(ctx context.Context, db DBTX, arg VerificationForgetAnyOwnerParams) (int64, error) {
+	result, err := db.Exec(ctx, verificationForgetAnyOwner, arg.Days, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -64,13 +64,25 @@ func (q *Queries) AttemptRunning(ctx context.Context, db DBTX, arg AttemptRunnin
 }
 
 const taskCount = `-- name: TaskCount :one
-select count(*) from tasks t
-where t.user_id = $1 and t.environment = $2
-  and ($3::text is null or t.status = $3)
-  and ($4::text is null or t.model = $4)
-  and ($5::text is null or t.type = $5)
-  and ($6::timestamptz is null or t.created_at > $6)
-  and ($7::timestamptz is null or t.created_at < $7)
+select ((
+  select count(*) from tasks t
+  where t.user_id = $1 and t.environment = $2
+    and ($3::text is null or t.status = $3)
+    and (coalesce($3, '') not in ('pending', 'processing') or t.completed_at is null)
+    and (coalesce($3, '') <> 'failed' or t.error is not null)
+    and ($4::text is null or t.model = $4)
+    and ($5::text is null or t.type = $5)
+    and ($6::timestamptz is null or t.created_at > $6)
+    and ($7::timestamptz is null or t.created_at < $7)
+    and ($8::timestamptz is null or t.created_at >= $8)
+) + (
+  select count(*) from tasks t
+  where t.user_id = $1 and t.environment = $2
+    and ($3::text is null or t.status = $3)
+    and ($4::text is null or t.model = $4)
+    and ($5::text is null or t.type = $5)
+    and t.created_at > $6 and t.created_at < $9::timestamptz
+))::bigint as count
 `
 
 type TaskCountParams struct {
@@ -81,9 +93,12 @@ type TaskCountParams struct {
 	Type          *string
 	CreatedAfter  *time.Time
 	CreatedBefore *time.Time
+	MarkedUntil   *time.Time
+	MarkedFrom    *time.Time
 }
 
-// How many tasks TaskList would give without paging.
+// How many tasks TaskList would give without paging, less those that two marks count: the ones from marked_from, or from the
+// beginning, until marked_until.
 func (q *Queries) TaskCount(ctx context.Context, db DBTX, arg TaskCountParams) (int64, error) {
 	row := db.QueryRow(ctx, taskCount,
 		arg.UserID,
@@ -93,6 +108,8 @@ func (q *Queries) TaskCount(ctx context.Context, db DBTX, arg TaskCountParams) (
 		arg.Type,
 		arg.CreatedAfter,
 		arg.CreatedBefore,
+		arg.MarkedUntil,
+		arg.MarkedFrom,
 	)
 	var count int64
 	err := row.Scan(&count)

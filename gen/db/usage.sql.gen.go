@@ -10,44 +10,17 @@ import (
 	"time"
 )
 
-const usageCount = `-- name: UsageCount :one
-select count(*) from usage_records u
-where u.user_id = $1 and u.environment = $2
-  and ($3::text is null or u.model = $3)
-  and ($4::timestamptz is null or u.created_at > $4)
-  and ($5::timestamptz is null or u.created_at < $5)
-`
-
-type UsageCountParams struct {
-	UserID        string
-	Environment   string
-	Model         *string
-	CreatedAfter  *time.Time
-	CreatedBefore *time.Time
-}
-
-// How many records UsageList would give without paging.
-func (q *Queries) UsageCount(ctx context.Context, db DBTX, arg UsageCountParams) (int64, error) {
-	row := db.QueryRow(ctx, usageCount,
-		arg.UserID,
-		arg.Environment,
-		arg.Model,
-		arg.CreatedAfter,
-		arg.CreatedBefore,
-	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const usageList = `-- name: UsageList :many
-select id, user_id, environment, task_id, api_key_id, model, type, units, cost_micros, created_at from usage_records u
-where u.user_id = $1 and u.environment = $2
-  and ($3::text is null or u.model = $3)
-  and ($4::timestamptz is null or u.created_at > $4)
-  and ($5::timestamptz is null or u.created_at < $5)
+select u.id, u.user_id, u.environment, u.task_id, u.api_key_id, u.model, u.type, u.units, u.cost_micros, u.created_at from (
+  select p.id from usage_records p
+  where p.user_id = $1 and p.environment = $2
+    and ($3::text is null or p.model = $3)
+    and ($4::timestamptz is null or p.created_at > $4)
+    and ($5::timestamptz is null or p.created_at < $5)
+  order by p.created_at desc, p.id desc
+  limit $7::int offset $6::bigint
+) page join usage_records u on u.id = page.id
 order by u.created_at desc, u.id desc
-limit $7::int offset $6::bigint
 `
 
 type UsageListParams struct {
@@ -103,11 +76,19 @@ func (q *Queries) UsageList(ctx context.Context, db DBTX, arg UsageListParams) (
 const usageSummary = `-- name: UsageSummary :many
 select u.model, coalesce(sum(u.units), 0)::bigint as total_units,
   coalesce(sum(u.cost_micros), 0)::bigint as total_cost_micros, count(*) as request_count
-from usage_records u
-where u.user_id = $1 and u.environment = $2
-  and ($3::text is null or u.model = $3)
-  and ($4::timestamptz is null or u.created_at > $4)
-  and ($5::timestamptz is null or u.created_at < $5)
+from (
+  select r.model, r.units, r.cost_micros from usage_records r
+  where r.user_id = $1 and r.environment = $2
+    and ($3::text is null or r.model = $3)
+    and ($4::timestamptz is null or r.created_at > $4)
+    and ($5::timestamptz is null or r.created_at < $5)
+    and ($6::timestamptz is null or r.created_at >= $6)
+  union all
+  select r.model, r.units, r.cost_micros from usage_records r
+  where r.user_id = $1 and r.environment = $2
+    and ($3::text is null or r.model = $3)
+    and r.created_at > $4 and r.created_at < $7::timestamptz
+) u
 group by u.model order by u.model limit 1000
 `
 
@@ -117,6 +98,8 @@ type UsageSummaryParams struct {
 	Model         *string
 	CreatedAfter  *time.Time
 	CreatedBefore *time.Time
+	MarkedUntil   *time.Time
+	MarkedFrom    *time.Time
 }
 
 type UsageSummaryRow struct {
@@ -126,7 +109,7 @@ type UsageSummaryRow struct {
 	RequestCount    int64
 }
 
-// A user's usage per model.
+// A user's usage per model, less what two marks count: from marked_from, or from the beginning, until marked_until.
 func (q *Queries) UsageSummary(ctx context.Context, db DBTX, arg UsageSummaryParams) ([]UsageSummaryRow, error) {
 	rows, err := db.Query(ctx, usageSummary,
 		arg.UserID,
@@ -134,6 +117,8 @@ func (q *Queries) UsageSummary(ctx context.Context, db DBTX, arg UsageSummaryPar
 		arg.Model,
 		arg.CreatedAfter,
 		arg.CreatedBefore,
+		arg.MarkedUntil,
+		arg.MarkedFrom,
 	)
 	if err != nil {
 		return nil, err

@@ -79,6 +79,30 @@ func (q *Queries) WebhookEventEndAnyOwner(ctx context.Context, db DBTX, arg Webh
 	return result.RowsAffected(), nil
 }
 
+const webhookEventForgetAnyOwner = `-- name: WebhookEventForgetAnyOwner :execrows
+with old as materialized (
+  select id from webhook_events where ended_at < $1::timestamptz
+  order by ended_at limit $2::int for update skip locked
+), tries as (
+  delete from webhook_deliveries d using old where d.event_id = old.id
+)
+delete from webhook_events e using old where e.id = old.id
+`
+
+type WebhookEventForgetAnyOwnerParams struct {
+	EndedBefore time.Time
+	MaxRows     int32
+}
+
+// Removes events that ended before a time, with the log of their tries, a bounded number at a time.
+func (q *Queries) WebhookEventForgetAnyOwner(ctx context.Context, db DBTX, arg WebhookEventForgetAnyOwnerParams) (int64, error) {
+	result, err := db.Exec(ctx, webhookEventForgetAnyOwner, arg.EndedBefore, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const webhookEventGetAnyOwner = `-- name: WebhookEventGetAnyOwner :one
 select id, user_id, environment, task_id, type, url, payload, status, attempts, job_id, next_attempt_at, created_at, ended_at from webhook_events where id = $1
 `

@@ -79,6 +79,7 @@ func (n *Node) Start(ctx context.Context) error {
 			return fault.Wrap(err, "start the workers")
 		}
 		wg.Go(func() { n.Tasks.Sweep(ctx) })
+		wg.Go(func() { task.NewKeeper(n.Pool, n.o.Logger, n.o.Clock).Run(ctx) })
 		wg.Go(func() { n.sweepWebhooks(ctx) })
 	}
 	go func() {
@@ -94,6 +95,9 @@ func (n *Node) sweepWebhooks(ctx context.Context) {
 	for {
 		if err := n.deliverer.Sweep(ctx, n.Tasks.River); err != nil && ctx.Err() == nil {
 			n.o.Logger.WarnContext(ctx, "the sweep for lost webhooks failed", "error", err)
+		}
+		if err := n.deliverer.Forget(ctx, n.o.Config.WebhookLogDays); err != nil && ctx.Err() == nil {
+			n.o.Logger.WarnContext(ctx, "forgetting old webhooks failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():

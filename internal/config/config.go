@@ -79,6 +79,8 @@ type Config struct {
 	TaskLeaseSeconds int            `env:"EGGAPI_TASK_LEASE_SECONDS" envDefault:"30"`
 	// WebhookSchedule gives the delay before each try of a webhook, the first first; empty = the documented one.
 	WebhookSchedule []time.Duration `env:"EGGAPI_WEBHOOK_SCHEDULE"`
+	// WebhookLogDays is how long an event is kept after its end, with the log of its tries; 0 = for ever.
+	WebhookLogDays int `env:"EGGAPI_WEBHOOK_LOG_DAYS" envDefault:"30"`
 }
 
 // Load reads the environment. It fails naming the variable, never its value.
@@ -95,6 +97,9 @@ func Load() (Config, error) {
 	}
 	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || c.IPLimit < 0 || c.KeyLimit < 0 || c.TaskLeaseSeconds < 3 {
 		return Config{}, errors.New("read the settings: worker counts must be at least 1, EGGAPI_DATABASE_CONNS at least 4, limits not negative, EGGAPI_TASK_LEASE_SECONDS at least 3")
+	}
+	if c.WebhookLogDays < 0 {
+		return Config{}, errors.New("read the settings: EGGAPI_WEBHOOK_LOG_DAYS must not be negative")
 	}
 	return c, nil
 }

@@ -78,7 +78,7 @@ func TestTopUp_UnknownUserIsNotFoundAndNothingIsBooked(t *testing.T) {
 	if err == nil {
 		t.Fatal("a stranger was credited")
 	}
-	if n, err := pg.Q.LedgerEntryCount(t.Context(), pool, "usr_nobody"); err != nil || n != 0 {
+	if n, err := ledger.CountEntries(t.Context(), pool, "usr_nobody"); err != nil || n != 0 {
 		t.Errorf("%d entries are left, %v", n, err)
 	}
 }

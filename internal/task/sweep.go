@@ -54,8 +54,7 @@ func (t *Tasks) SweepOnce(ctx context.Context) error {
 	for _, l := range lost {
 		failures = append(failures, t.rescue(ctx, l))
 	}
-	_, err = pg.Q.IdempotencySweepAnyOwner(ctx, t.Pool, 5*sweepRows)
-	return errors.Join(append(failures, fault.Wrap(err, "forget idempotency keys"))...)
+	return errors.Join(failures...)
 }
 
 func (t *Tasks) rescue(ctx context.Context, l db.TaskSweepLostAnyOwnerRow) error {

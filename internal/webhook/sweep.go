@@ -16,6 +16,9 @@ import (
 const (
 	sweepLimit = 500
 	sweepAfter = time.Minute // more than jobTimeout and recordTimeout together
+
+	forgetRows = 1000
+	forgetFor  = 5 * time.Second
 )
 
 // Sweep gives a new job to pending events whose try is overdue by a minute and whose job is gone, discarded, finished
@@ -61,4 +64,22 @@ func (d *Deliverer) giveJobs(ctx context.Context, tx pgx.Tx, client *river.Clien
 		set.Jobs = append(set.Jobs, r.Job.ID)
 	}
 	return fault.Wrap(pg.Q.WebhookEventSetJobsAnyOwner(ctx, tx, set), "note the new jobs of webhook events")
+}
+
+// Forget removes events that ended more than some days ago, with the log of their tries; 0 days keeps all. It takes a
+// thousand at a time, for at most 5 s. Any number of processes may call it at once.
+func (d *Deliverer) Forget(ctx context.Context, days int) error {
+	if days == 0 {
+		return nil
+	}
+	begun := d.clock()
+	for d.clock().Sub(begun) < forgetFor {
+		n, err := pg.Q.WebhookEventForgetAnyOwner(ctx, d.pool, db.WebhookEventForgetAnyOwnerParams{
+			EndedBefore: begun.AddDate(0, 0, -days), MaxRows: forgetRows,
+		})
+		if err != nil || n < forgetRows {
+			return fault.Wrap(err, "forget webhook events")
+		}
+	}
+	return nil
 }

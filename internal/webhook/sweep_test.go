@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,4 +94,30 @@ func TestSweep_ConcurrentSweepsGiveOneJobEachAndAtMost500(t *testing.T) {
 	}
 	wantText(t, "jobs, events with a job of their own", one[string](t, b.pool, `select count(*) || ' ' || count(distinct e.id)
 		from river_job j left join webhook_events e on e.job_id = j.id and e.id = j.args->>'event_id'`), "600 600")
+}
+
+func TestForget_RemovesWhatEndedLongAgoAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := receive(t, status(http.StatusGone))
+	for range 3 {
+		b.work(t, b.enqueue(t, b.event(t, alice, r.url)))
+	}
+	const all = `select string_agg(id, ' ' order by id) from webhook_events`
+	ids := strings.Fields(one[string](t, b.pool, all))
+	now := b.clock.now()
+	b.exec(t, `update webhook_events set ended_at = $2 where id = $1`, ids[0], now.AddDate(0, 0, -30).Add(-time.Second))
+	b.exec(t, `update webhook_events set ended_at = $2 where id = $1`, ids[1], now.AddDate(0, 0, -30).Add(time.Second))
+	b.exec(t, `update webhook_events set ended_at = null, status = 'pending', created_at = '2020-01-01Z' where id = $1`, ids[2])
+	must(t, b.deliverer.Forget(t.Context(), 0))
+	if n := one[int](t, b.pool, `select count(*) from webhook_events`); n != 3 {
+		t.Errorf("0 days left %d of 3 events", n)
+	}
+	must(t, b.deliverer.Forget(t.Context(), 30))
+	if left := strings.Fields(one[string](t, b.pool, all)); !slices.Equal(left, ids[1:]) {
+		t.Errorf("%v is left of %v", left, ids)
+	}
+	if n := one[int](t, b.pool, `select count(*) from webhook_deliveries where event_id = $1`, ids[0]); n != 0 {
+		t.Errorf("%d tries of the forgotten event are left", n)
+	}
 }
