@@ -13,7 +13,8 @@ where a.user_id = any (@user_ids::text[]) and exists (
 insert into ledger_marks (user_id, until_id, total)
 select @user_id, step.id, s.total + sqlc.arg('mark_rows')::int
 from (
-  select coalesce(max(m.until_id), 0) as until_id, coalesce(max(m.total), 0) as total from ledger_marks m where m.user_id = @user_id
+  (select m.until_id, m.total from ledger_marks m where m.user_id = @user_id order by m.until_id desc limit 1)
+  union all select 0, 0 limit 1
 ) s
 cross join lateral (
   select l.id, l.created_at from ledger_entries l where l.user_id = @user_id and l.id >= s.until_id

@@ -13,7 +13,8 @@ const ledgerMarkAdd = `-- name: LedgerMarkAdd :execrows
 insert into ledger_marks (user_id, until_id, total)
 select $1, step.id, s.total + $2::int
 from (
-  select coalesce(max(m.until_id), 0) as until_id, coalesce(max(m.total), 0) as total from ledger_marks m where m.user_id = $1
+  (select m.until_id, m.total from ledger_marks m where m.user_id = $1 order by m.until_id desc limit 1)
+  union all select 0, 0 limit 1
 ) s
 cross join lateral (
   select l.id, l.created_at from ledger_entries l where l.user_id = $1 and l.id >= s.until_id

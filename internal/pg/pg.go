@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/eggapi/eggapi/gen/db"
@@ -91,6 +92,10 @@ func InSnapshot(ctx context.Context, pool *pgxpool.Pool, f func(tx Tx) error) er
 func Replanned(d db.DBTX) db.DBTX { return replanned{d} }
 
 type replanned struct{ db.DBTX }
+
+func (r replanned) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return r.DBTX.Exec(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
 
 func (r replanned) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	return r.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)

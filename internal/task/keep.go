@@ -32,7 +32,8 @@ type Keeper struct {
 
 // NewKeeper gives a keeper that has looked at nobody yet.
 func NewKeeper(pool db.DBTX, logger *slog.Logger, clock func() time.Time) *Keeper {
-	return &Keeper{pool: pool, logger: logger, clock: clock, markers: newMarkers()}
+	// Planned anew each time: a plan made for an empty table would be kept while the table fills.
+	return &Keeper{pool: pg.Replanned(pool), logger: logger, clock: clock, markers: newMarkers()}
 }
 
 // Run keeps house every 5 s until the context ends.
@@ -51,7 +52,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// Round forgets, then marks, each for at most 2 s and a statement more.
+// Round forgets, then marks the three tables, each for at most 2 s and a statement more.
 func (k *Keeper) Round(ctx context.Context) error {
 	return errors.Join(k.forget(ctx), k.mark(ctx))
 }

@@ -42,7 +42,7 @@ func TestKeeper_MarksOldRowsOfBusyUsers(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t, apitest.Options{NoWork: true})
 	busy, quiet := s.NewAccount(t).UserID, s.NewAccount(t).UserID
-	for user, n := range map[string]int{busy: 2600, quiet: 400} {
+	for user, n := range map[string]int{busy: 2600, quiet: 150} {
 		exec(t, s, `with t as (
 				insert into tasks (id, user_id, environment, model, type, status, prompt, aspect_ratio, resolution, num_outputs, price_id,
 					unit_price_micros, deadline_at, created_at, completed_at)
@@ -61,9 +61,9 @@ func TestKeeper_MarksOldRowsOfBusyUsers(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]int{
-		`select count(*) from task_marks where user_id = $1`:                                    5,
-		`select count(*) from usage_marks where user_id = $1`:                                   5,
-		`select count(*) from ledger_marks where user_id = $1`:                                  2,
+		`select count(*) from task_marks where user_id = $1`:                                    12,
+		`select count(*) from usage_marks where user_id = $1`:                                   12,
+		`select count(*) from ledger_marks where user_id = $1`:                                  6,
 		`select count(*) from task_marks where user_id = $1 and until > now() - interval '10m'`: 0,
 	} {
 		if got := count(t, s, query, busy); got != want {

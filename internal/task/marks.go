@@ -10,7 +10,7 @@ import (
 
 const (
 	// So many rows lie between two marks: what is counted row by row for each end of a filter.
-	markRows = 500
+	markRows = 200
 	// A task's time of creation is a node's own, and is committed within seconds: what this allows for is clocks that
 	// disagree. Usage and entries have the database's time.
 	taskCalmSeconds = 600
@@ -48,8 +48,8 @@ func (k *Keeper) mark(ctx context.Context) error {
 	if len(users) == markUsers {
 		k.after = users[len(users)-1]
 	}
-	end := k.clock().Add(keepFor)
 	for _, m := range k.markers {
+		end := k.clock().Add(keepFor)
 		found, err := m.due(ctx, k.pool, users)
 		if err != nil {
 			return fault.Wrap(err, "look who lacks marks of "+m.name)
