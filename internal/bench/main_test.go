@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -43,6 +44,10 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // until whoever gave the order closes it or dies
+		stop()
+	}()
 	err := play(ctx, text)
 	stop()
 	if err != nil {
@@ -89,6 +94,9 @@ func command(t *testing.T, o order) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), orderEnv+"="+string(text))
 	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil { // closed when the process has ended
+		t.Fatalf("hold the process: %v", err)
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
