@@ -17,15 +17,10 @@ import (
 // See "Pipelining" in PostgreSQL's description of its message flow.
 type Pipe struct {
 	conn    *pgxpool.Conn
-	noted   notes
-	sent    notes
+	noted   *pgx.Batch
+	sent    *pgx.Batch
 	results pgx.BatchResults // of what was sent; nil once all are read
-}
-
-// notes are statements in their order, and which of them have a reader.
-type notes struct {
-	batch  pgx.Batch
-	hasOne []bool
+	read    int              // how many of them are
 }
 
 // InPipe runs f in a transaction that is committed when f gives nil, else rolled back. Like InTx, an error of the commit
@@ -36,7 +31,7 @@ func InPipe(ctx context.Context, pool *pgxpool.Pool, f func(p *Pipe) error) erro
 		return fault.Wrap(err, "begin a transaction")
 	}
 	defer conn.Release()
-	p := &Pipe{conn: conn}
+	p := &Pipe{conn: conn, noted: &pgx.Batch{}}
 	p.Note("begin")
 	err = f(p)
 	if err == nil {
@@ -50,18 +45,15 @@ func InPipe(ctx context.Context, pool *pgxpool.Pool, f func(p *Pipe) error) erro
 }
 
 // Note notes a statement that has neither parameters nor a result, such as `set local`.
-func (p *Pipe) Note(sql string) {
-	p.noted.batch.Queue(sql)
-	p.noted.hasOne = append(p.noted.hasOne, false)
-}
+func (p *Pipe) Note(sql string) { p.noted.Queue(sql) }
 
 // Send sends what was noted. It fails when a statement sent before did.
 func (p *Pipe) Send(ctx context.Context) error {
 	if err := p.finish(); err != nil {
 		return err
 	}
-	p.sent, p.noted = p.noted, notes{}
-	p.results = p.conn.SendBatch(ctx, &p.sent.batch)
+	p.sent, p.noted, p.read = p.noted, &pgx.Batch{}, 0
+	p.results = p.conn.SendBatch(ctx, p.sent)
 	return nil
 }
 
@@ -85,11 +77,9 @@ func (p *Pipe) rollback(ctx context.Context) {
 
 // SendBatch notes the statements of a generated batch query. What it gives is read once they were sent.
 func (p *Pipe) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
-	p.noted.batch.QueuedQueries = append(p.noted.batch.QueuedQueries, b.QueuedQueries...)
-	for range b.QueuedQueries {
-		p.noted.hasOne = append(p.noted.hasOne, true)
-	}
-	return reader{p}
+	r := &reader{pipe: p, batch: p.noted, at: p.noted.Len()}
+	p.noted.QueuedQueries = append(p.noted.QueuedQueries, b.QueuedQueries...)
+	return r
 }
 
 // Rows gives the rows of a batch query that was noted once, as in Rows(q.Query).
@@ -99,27 +89,29 @@ func Rows[T any](query func(func(int, []T, error))) (rows []T, err error) {
 }
 
 // reader reads the results of noted queries.
-type reader struct{ p *Pipe }
+type reader struct {
+	pipe  *Pipe
+	batch *pgx.Batch // they were noted in
+	at    int        // where the next of them stands there
+}
 
-// next passes over the results of statements that have no reader.
-func (r reader) next() (pgx.BatchResults, error) {
-	if r.p.results == nil {
-		return nil, errors.New("a noted query is read before it is sent, or twice")
+// next passes over the results of statements before, whose readers do not want them.
+func (r *reader) next() (pgx.BatchResults, error) {
+	p := r.pipe
+	if p.results == nil || p.sent != r.batch || p.read > r.at {
+		return nil, errors.New("a noted query is read before it is sent, twice, or after one that was noted later")
 	}
-	for len(r.p.sent.hasOne) > 0 && !r.p.sent.hasOne[0] {
-		r.p.sent.hasOne = r.p.sent.hasOne[1:]
-		if _, err := r.p.results.Exec(); err != nil {
+	for ; p.read < r.at; p.read++ {
+		if _, err := p.results.Exec(); err != nil {
 			return nil, err
 		}
 	}
-	if len(r.p.sent.hasOne) == 0 {
-		return nil, errors.New("a noted query is read twice")
-	}
-	r.p.sent.hasOne = r.p.sent.hasOne[1:]
-	return r.p.results, nil
+	p.read++
+	r.at++
+	return p.results, nil
 }
 
-func (r reader) Exec() (pgconn.CommandTag, error) {
+func (r *reader) Exec() (pgconn.CommandTag, error) {
 	results, err := r.next()
 	if err != nil {
 		return pgconn.CommandTag{}, err
@@ -127,7 +119,7 @@ func (r reader) Exec() (pgconn.CommandTag, error) {
 	return results.Exec()
 }
 
-func (r reader) Query() (pgx.Rows, error) {
+func (r *reader) Query() (pgx.Rows, error) {
 	results, err := r.next()
 	if err != nil {
 		return nil, err
@@ -135,7 +127,7 @@ func (r reader) Query() (pgx.Rows, error) {
 	return results.Query()
 }
 
-func (r reader) QueryRow() pgx.Row {
+func (r *reader) QueryRow() pgx.Row {
 	results, err := r.next()
 	if err != nil {
 		return failedRow{err}
@@ -144,10 +136,10 @@ func (r reader) QueryRow() pgx.Row {
 }
 
 // Close leaves the results to the Pipe, whose other queries have theirs behind these.
-func (r reader) Close() error { return nil }
+func (r *reader) Close() error { return nil }
 
 // Tx is none of a batch's own: the Pipe is the transaction.
-func (r reader) Tx() pgx.Tx { return nil }
+func (r *reader) Tx() pgx.Tx { return nil }
 
 type failedRow struct{ err error }
 
@@ -155,7 +147,7 @@ func (f failedRow) Scan(...any) error { return f.err }
 
 var errPipe = errors.New("only batch queries go through a pipe")
 
-// Exec, Query and QueryRow are there because a generated batch query asks for all a connection can do.
+// Exec fails: it is there because a generated batch query asks for all that a connection can do.
 func (p *Pipe) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
 	return pgconn.CommandTag{}, errPipe
 }
