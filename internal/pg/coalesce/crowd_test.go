@@ -31,7 +31,7 @@ type crowdPlan struct {
 func newCrowd(p crowdPlan) *crowd {
 	c := &crowd{ran: make([]atomic.Int32, p.callers)}
 	c.Group = coalesce.New(coalesce.Config[int, int]{
-		Run: func(_ context.Context, set []int) ([]coalesce.Reply[int], error) { return c.run(p, set) },
+		Run:   func(_ context.Context, set []int) ([]coalesce.Reply[int], error) { return c.run(p, set) },
 		Apart: func(err error) bool { return errors.Is(err, errApart) },
 		Slots: p.slots, MaxSet: p.maxSet, MaxWaiting: p.callers,
 	})
