@@ -63,7 +63,7 @@ func TestMoney_HotAccountWithHangUpsIsSpentToTheLastMicroAndNoFurther(t *testing
 		ctx := t.Context()
 		if i%3 == 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(1500))*time.Millisecond)
+			ctx, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(800))*time.Millisecond)
 			defer cancel()
 		}
 		keys[i] = fmt.Sprintf("order-%d", i)
@@ -93,40 +93,6 @@ func TestMoney_HotAccountWithHangUpsIsSpentToTheLastMicroAndNoFurther(t *testing
 		}
 	}
 	one.CheckBooks(t)
-}
-
-// Both nodes claim the same keys and lock the same accounts, each in another order.
-func TestShared_OppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
-	t.Parallel()
-	const rounds, users, perUser = 3, 3, 8
-	one := patient(t)
-	two := apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})
-	var clients [2][users]*apiclient.ClientWithResponses
-	for u := range users {
-		a := one.NewAccount(t)
-		clients[0][u], clients[1][u] = one.WithKey(t, a.LiveKey), two.WithKey(t, a.LiveKey)
-	}
-	const n = users * perUser
-	answers := make([]told, 2*n)
-	for round := range rounds {
-		together(2*n, func(i int) {
-			node, k := i/n, i%n
-			if node == 1 {
-				k = n - 1 - k
-			}
-			answers[i] = order(t.Context(), clients[node][k%users], fmt.Sprintf("key-%d-%d", round, k), "a fox")
-		})
-		if got := tally(answers); got[202] != 2*n {
-			t.Errorf("round %d: answers by status: %v, want %d accepted", round, got, 2*n)
-		}
-	}
-	if got := count(t, one, "select count(*) from tasks"); got != rounds*n {
-		t.Errorf("%d tasks are stored, want %d", got, rounds*n)
-	}
-	one.CheckBooks(t)
-	if got := deadlocks(t, one); got != 0 {
-		t.Errorf("%d deadlocks", got)
-	}
 }
 
 // deadlocks counts those of the database. Sessions tell of them when they end, at the latest, so all are ended.

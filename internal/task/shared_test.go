@@ -68,13 +68,7 @@ func fox(images int32) task.Request {
 // hold locks the table and fills the slots. What comes until free is called forms one set.
 func (j jam) hold(t *testing.T, s *apitest.Server) (free func()) {
 	t.Helper()
-	tx, err := s.Pool.Begin(t.Context())
-	if err != nil {
-		t.Fatalf("begin: %v", err)
-	}
-	if _, err := tx.Exec(t.Context(), j.lock); err != nil {
-		t.Fatalf("%s: %v", j.lock, err)
-	}
+	freeTable := lock(t, s, j.lock)
 	var fillers sync.WaitGroup
 	for range j.slots {
 		fillers.Go(func() {
@@ -83,13 +77,9 @@ func (j jam) hold(t *testing.T, s *apitest.Server) (free func()) {
 			}
 		})
 	}
-	apitest.Eventually(t, "all slots are busy", func() bool {
-		return count(t, s, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == j.slots
-	})
+	waitForLocks(t, s, j.slots)
 	return func() {
-		if err := tx.Rollback(t.Context()); err != nil {
-			t.Errorf("free the table: %v", err)
-		}
+		freeTable()
 		fillers.Wait()
 	}
 }
