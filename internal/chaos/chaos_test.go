@@ -92,6 +92,7 @@ type world struct {
 	db        *devdb.DB
 	pool      *pgxpool.Pool
 	account   account
+	bursts    *bursts
 	upstream  *upstream
 	receiver  *receiver
 	crew      []*process
@@ -126,7 +127,8 @@ func newWorld(t *testing.T, p plan) *world {
 		t.Fatalf("build the binary: %v\n%s", err, out)
 	}
 	w.startDatabase(t)
-	w.openAccount(t)
+	w.account = w.openAccount(t, "drill@example.com", fundMicros)
+	w.bursts = &bursts{plan: p, account: w.openAccount(t, "bursts@example.com", p.burstFundMicros())}
 	w.upstream = newUpstream(t, p)
 	w.receiver = newReceiver(t, p, w.account.webhookSecret)
 	addr := freeAddr(t)
@@ -143,6 +145,7 @@ func newWorld(t *testing.T, p plan) *world {
 		w.crew = append(w.crew, startProcess(t, processPlan{name: name, path: binary, args: []string{role}, env: env, dir: w.dir}))
 	}
 	w.customers = &customers{plan: p, url: "http://" + addr, account: w.account, hookURL: w.receiver.url, imageURL: w.upstream.url + "/input.png"}
+	w.bursts.url = w.customers.url
 	w.customers.awaitService(t)
 	return w
 }
@@ -176,26 +179,26 @@ func (w *world) startDatabase(t *testing.T) {
 	}
 }
 
-func (w *world) openAccount(t *testing.T) {
+func (w *world) openAccount(t *testing.T, email string, micros int64) (a account) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	sessions, err := auth.NewSessions(auth.SessionConfig{Pool: w.pool, Clock: time.Now, Logger: log, Secrets: []string{authSecret}})
 	if err != nil {
 		t.Fatalf("open the account: %v", err)
 	}
-	in, err := sessions.SignUp(t.Context(), auth.SignUp{Name: "Drill", Email: "drill@example.com", Password: "correct horse 1"})
+	in, err := sessions.SignUp(t.Context(), auth.SignUp{Name: "Drill", Email: email, Password: "correct horse 1"})
 	if err != nil {
 		t.Fatalf("sign up: %v", err)
 	}
-	w.account.userID = in.User.ID
+	a.userID = in.User.ID
 	if _, err := ledger.TopUp(t.Context(), w.pool, ledger.Credit{
-		UserID: in.User.ID, AmountMicros: fundMicros, Reference: "drill", Now: time.Now(),
+		UserID: in.User.ID, AmountMicros: micros, Reference: email, Now: time.Now(),
 	}); err != nil {
 		t.Fatalf("top up: %v", err)
 	}
 	keyring := auth.NewKeyring(auth.KeyringConfig{Pool: w.pool, Clock: time.Now, Logger: log})
 	actor := audit.Actor{UserID: in.User.ID}
-	for environment, secret := range map[string]*string{"live": &w.account.liveKey, "test": &w.account.testKey} {
+	for environment, secret := range map[string]*string{"live": &a.liveKey, "test": &a.testKey} {
 		if _, *secret, err = keyring.Create(t.Context(), auth.NewKey{Actor: actor, Name: environment, Environment: environment}); err != nil {
 			t.Fatalf("create a key: %v", err)
 		}
@@ -208,9 +211,10 @@ func (w *world) openAccount(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make a sealer: %v", err)
 	}
-	if w.account.webhookSecret, _, err = webhook.NewSecrets(w.pool, sealer, time.Now).Replace(t.Context(), actor); err != nil {
+	if a.webhookSecret, _, err = webhook.NewSecrets(w.pool, sealer, time.Now).Replace(t.Context(), actor); err != nil {
 		t.Fatalf("set the webhook secret: %v", err)
 	}
+	return a
 }
 
 func freeAddr(t *testing.T) string {
@@ -223,7 +227,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// trouble lets customers order at a steady pace while processes die, and the database once.
+// trouble lets customers order at a steady pace and in bursts while processes die, and the database once.
 func (w *world) trouble(t *testing.T) {
 	t.Helper()
 	started := time.Now()
@@ -234,6 +238,11 @@ func (w *world) trouble(t *testing.T) {
 		defer close(ordered)
 		// Customers go on for a while after the last kill: their orders must come through.
 		w.customers.order(t.Context(), w.span, w.span+30*time.Second)
+	}()
+	burst := make(chan struct{})
+	go func() {
+		defer close(burst)
+		w.bursts.come(ctx)
 	}()
 	cut := make(chan struct{})
 	go func() {
@@ -246,7 +255,9 @@ func (w *world) trouble(t *testing.T) {
 		select {
 		case <-ctx.Done():
 			<-ordered
+			<-burst
 			<-cut
+			w.settleDoubts(t)
 			t.Logf("trouble lasted %s", time.Since(started).Round(time.Second))
 			return
 		case <-restart:
@@ -257,10 +268,12 @@ func (w *world) trouble(t *testing.T) {
 	}
 }
 
-// cutSessions ends sessions of the service between two statements of a transaction, where a broken promise would show.
+// cutSessions ends sessions of the service between two statements of a transaction, where a broken promise would show, and
+// now and then in the middle of one.
 func (w *world) cutSessions(ctx context.Context) {
 	const query = `select coalesce((select pg_terminate_backend(pid) from pg_stat_activity
-		where application_name = 'eggapi' and pid <> pg_backend_pid() and state = 'idle in transaction'
+		where application_name = 'eggapi' and pid <> pg_backend_pid()
+		and (state = 'idle in transaction' or state = 'active' and random() < 0.2)
 		order by random() limit 1), false)`
 	every := time.NewTicker(cutEvery)
 	defer every.Stop()

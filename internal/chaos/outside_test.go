@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ var faults = []struct {
 	{0.02, "[[slow:9s]]"}, // longer than a lease
 }
 
-var orderName = regexp.MustCompile(`order-\d+`)
+var orderName = regexp.MustCompile(`(order|burst)-\d+`)
 
 func newUpstream(t *testing.T, p plan) *upstream {
 	t.Helper()
@@ -63,6 +64,9 @@ func newUpstream(t *testing.T, p plan) *upstream {
 	g.Delay = 50 * time.Millisecond
 	g.Inject = func(prompt string) string {
 		name := orderName.FindString(prompt)
+		if strings.HasPrefix(name, "burst") {
+			return ""
+		}
 		drawn := p.draw("fault " + name)
 		for _, f := range faults {
 			if drawn -= f.part; drawn < 0 {

@@ -57,6 +57,11 @@ func (w *world) reportTasks(out io.Writer, f *findings) {
 		}
 	}
 	_, _ = fmt.Fprintf(out, "orders\t%d answered, %d given up on, %d requests in all\n", answered, unanswered, sent)
+	byStatus := map[int]int{}
+	for _, o := range w.bursts.orders {
+		byStatus[o.status]++
+	}
+	_, _ = fmt.Fprintf(out, "burst orders\t%d, by status of the one answer (0 = none): %v\n", len(w.bursts.orders), byStatus)
 	byEnd, images, late := map[string]int{}, 0, []float64{}
 	for _, row := range f.tasks {
 		end := row.Status

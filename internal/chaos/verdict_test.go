@@ -37,6 +37,7 @@ var promises = []string{
 	"an Idempotency-Key makes at most one task",
 	"an answered order is answered the same again",
 	"every order is answered in the end, and none is refused",
+	burstPromise,
 	"each task is billed once, for what it delivered",
 	"the books are whole",
 	"the balance is what was paid in less what was billed",
@@ -53,6 +54,7 @@ func (f *findings) breach(promise, format string, args ...any) {
 // taskRow is a task with all that hangs on it.
 type taskRow struct {
 	ID, Environment, Status, Prompt string
+	Told                            bool // by webhook
 	FailureCode                     *string
 	UnitPriceMicros, CostMicros     int64
 	EndedAfterSeconds               *float64
@@ -67,7 +69,7 @@ type taskRow struct {
 	Calls, AnsweredCalls, LostCalls int // to the fake upstream
 }
 
-const taskQuery = `select t.id, t.environment, t.status, t.prompt, t.failure_code, t.unit_price_micros, t.cost_micros,
+const taskQuery = `select t.id, t.environment, t.status, t.prompt, t.webhook_url is not null as told, t.failure_code, t.unit_price_micros, t.cost_micros,
 	extract(epoch from t.completed_at - t.created_at)::float8 as ended_after_seconds,
 	(select count(*) from outputs o where o.task_id = t.id) as images,
 	h.state as hold_state, coalesce(h.settled_micros, 0) as settled_micros,
@@ -96,9 +98,12 @@ func (w *world) judge(t *testing.T) *findings {
 		t.Fatalf("list the tasks: %v", err)
 	}
 	w.judgeOrders(ctx, f)
+	w.judgeBursts(ctx, t, f)
 	for _, row := range f.tasks {
 		judgeMoney(f, row)
-		w.judgeNotice(f, row)
+		if row.Told {
+			w.judgeNotice(f, row)
+		}
 		w.judgeCalls(f, row)
 	}
 	w.judgeBooks(ctx, t, f)
@@ -207,11 +212,11 @@ func (w *world) judgeBooks(ctx context.Context, t *testing.T, f *findings) {
 		f.breach("the books are whole", "%s: %s: %d", v.Invariant, v.Subject, v.AmountMicros)
 	}
 	var balance, held int64
-	const query = "select balance_micros, held_micros from accounts where user_id = $1"
-	if err := w.pool.QueryRow(ctx, query, w.account.userID).Scan(&balance, &held); err != nil {
+	const query = "select sum(balance_micros)::bigint, sum(held_micros)::bigint from accounts"
+	if err := w.pool.QueryRow(ctx, query).Scan(&balance, &held); err != nil {
 		t.Fatalf("read the balance: %v", err)
 	}
-	want := int64(fundMicros)
+	want := int64(fundMicros) + w.burstFundMicros()
 	for _, row := range f.tasks {
 		want -= row.CostMicros
 	}

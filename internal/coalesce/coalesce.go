@@ -178,6 +178,13 @@ func (g *Group[Q, A]) next() []*call[Q, A] {
 	return set
 }
 
+// Waiting tells how many requests wait for a run.
+func (g *Group[Q, A]) Waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waits
+}
+
 // Close lets nobody in any more and waits, until ctx ends, for all who are.
 func (g *Group[Q, A]) Close(ctx context.Context) error {
 	g.mu.Lock()

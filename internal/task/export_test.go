@@ -23,3 +23,20 @@ func (t *Tasks) Deliver(ctx context.Context, taskID, attemptID string, image int
 	})
 	return err
 }
+
+// Lease lets tests ask for a task as a worker does.
+func (t *Tasks) Lease(ctx context.Context, taskID, owner string) (held bool, err error) {
+	l, err := t.leases.Do(ctx, leaseRequest{taskID, owner})
+	return l.held, err
+}
+
+// NoteCall lets tests note a call as a worker does before he makes it.
+func (t *Tasks) NoteCall(ctx context.Context, attemptID, taskID, owner string) (noted bool, err error) {
+	c := call{route: provider.Route{ID: "r", Provider: "p", UpstreamModel: "m"}, images: []int32{0}}
+	return t.calls.Do(ctx, note{id: attemptID, taskID: taskID, owner: owner, call: c})
+}
+
+// Waiting tells tests how many requests wait for the next set, of whatever kind.
+func (t *Tasks) Waiting() int {
+	return t.accepts.Waiting() + t.leases.Waiting() + t.calls.Waiting() + t.outcomes.Waiting() + t.reads.Waiting()
+}

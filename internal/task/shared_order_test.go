@@ -1,0 +1,92 @@
+package task_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/eggapi/eggapi/internal/apitest"
+	"github.com/eggapi/eggapi/internal/task"
+)
+
+// Two nodes each run one set of orders by the same users, in opposite orders. Each set is stopped half-way, at a row that
+// the test holds: locks taken in the sets' own order would cross.
+func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
+	t.Parallel()
+	const users = 30
+	one := patient(t)
+	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	for i := range users {
+		payer(t, one, fmt.Sprintf("usr_%02d", i), 4)
+	}
+	for i := range 4 {
+		payer(t, one, fmt.Sprintf("filler_%d", i), 2)
+	}
+	for what, halfWay := range map[string]string{
+		"accounts": "select from accounts where user_id = 'usr_15' for update",
+		"keys": `insert into idempotency_keys (user_id, environment, key, fingerprint, task_id, expires_at)
+			values ('usr_15', 'live', 'key', '', '', now() + interval '1 hour')`,
+	} {
+		fillers := lock(t, one, "select from accounts where user_id like 'filler%' for update")
+		var all sync.WaitGroup
+		submit := func(s *apitest.Server, userID string, key *string) {
+			all.Go(func() {
+				c := task.Caller{UserID: userID, Environment: "live", IdempotencyKey: key}
+				if _, err := s.Node.Tasks.Submit(t.Context(), c, fox(1)); err != nil {
+					t.Errorf("%s: %s is told %v", what, userID, err)
+				}
+			})
+		}
+		for i := range 4 {
+			submit(nodes[i%2], fmt.Sprintf("filler_%d", i), nil)
+		}
+		waitForLocks(t, one, 4)
+		held := lock(t, one, halfWay)
+		for i := range users {
+			for n, u := range []int{i, users - 1 - i} {
+				var key *string
+				if what == "keys" {
+					key = new("key")
+				}
+				submit(nodes[n], fmt.Sprintf("usr_%02d", u), key)
+				apitest.Eventually(t, "the order waits in its place", func() bool { return nodes[n].Node.Tasks.Waiting() == i+1 })
+			}
+		}
+		fillers()
+		waitForLocks(t, one, 2)
+		held()
+		all.Wait()
+	}
+	if n := count(t, one, "select count(*) from tasks"); n != 3*users+8 {
+		t.Errorf("%d tasks are stored, want %d", n, 3*users+8)
+	}
+	one.CheckBooks(t)
+	if n := deadlocks(t, one); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+}
+
+// lock runs a statement in a transaction that stays open until free is called.
+func lock(t *testing.T, s *apitest.Server, statement string) (free func()) {
+	t.Helper()
+	tx, err := s.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatalf("begin: %v", err)
+	}
+	if _, err := tx.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+	return func() {
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Errorf("free what was locked: %v", err)
+		}
+	}
+}
+
+// waitForLocks waits until so many sessions wait for a lock.
+func waitForLocks(t *testing.T, s *apitest.Server, n int) {
+	t.Helper()
+	apitest.Eventually(t, fmt.Sprintf("%d sessions wait for a lock", n), func() bool {
+		return count(t, s, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == n
+	})
+}
