@@ -27,10 +27,12 @@ from idempotency_keys k join tasks t on t.id = k.task_id
 where k.user_id = @user_id and k.environment = @environment and k.key = @key and k.expires_at > now();
 
 -- name: IdempotencySweepAnyOwner :execrows
--- Forgets claims that have run out, a bounded number at a time, the oldest first.
+-- Forgets claims that have run out, a bounded number at a time, the oldest first. One that is just being taken over is left
+-- to who takes it.
 delete from idempotency_keys k
 where k.ctid = any (array(
-  select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit @max_rows::int));
+  select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit @max_rows::int
+  for update skip locked));
 
 -- name: TaskInsertSet :batchexec
 -- Stores accepted tasks, each with the River job that will advance it. In their lists absent texts are empty and an absent

@@ -81,12 +81,16 @@ select ((
 ))::bigint as count;
 
 -- name: TaskLeaseSetAnyOwner :batchmany
--- Takes or renews the sole right to work on open tasks; no row for one that has ended or that another worker holds.
+-- Takes or renews the sole right to work on open tasks; no row for one that has ended or that another worker holds. The tasks
+-- are locked in the order of TaskLockSetAnyOwner.
+with locked as materialized (
+  select id from tasks where id = any (@ids::text[]) and status in ('pending', 'processing') order by id for no key update
+)
 update tasks t
 set lease_owner = n.lease_owner, lease_until = now() + sqlc.arg('lease_seconds')::int * interval '1 second',
     status = 'processing', started_at = coalesce(t.started_at, now())
-from (select unnest(@ids::text[]) as id, unnest(@lease_owners::text[]) as lease_owner) n
-where t.id = n.id and t.status in ('pending', 'processing')
+from locked join (select unnest(@ids::text[]) as id, unnest(@lease_owners::text[]) as lease_owner) n on n.id = locked.id
+where t.id = locked.id and t.status in ('pending', 'processing')
   and (t.lease_until is null or t.lease_until <= now() or t.lease_owner = n.lease_owner)
 returning t.*;
 

@@ -20,7 +20,7 @@ var (
 const accountHoldSet = `-- name: AccountHoldSet :batchexec
 update accounts a set held_micros = a.held_micros + n.amount_micros
 from (select unnest($1::text[]) as user_id, unnest($2::bigint[]) as amount_micros) n
-where a.user_id = n.user_id and a.balance_micros - a.held_micros >= n.amount_micros
+where a.user_id = n.user_id
 `
 
 type AccountHoldSetBatchResults struct {
@@ -34,7 +34,7 @@ type AccountHoldSetParams struct {
 	AmountsMicros []int64
 }
 
-// Sets amounts aside, one sum an account.
+// Sets amounts aside, one sum an account. A CHECK fails it when they are not there, which was seen to under the lock.
 func (q *Queries) AccountHoldSet(ctx context.Context, db DBTX, arg []AccountHoldSetParams) *AccountHoldSetBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {
@@ -1153,11 +1153,14 @@ func (b *TaskInsertSetBatchResults) Close() error {
 }
 
 const taskLeaseSetAnyOwner = `-- name: TaskLeaseSetAnyOwner :batchmany
+with locked as materialized (
+  select id from tasks where id = any ($2::text[]) and status in ('pending', 'processing') order by id for no key update
+)
 update tasks t
 set lease_owner = n.lease_owner, lease_until = now() + $1::int * interval '1 second',
     status = 'processing', started_at = coalesce(t.started_at, now())
-from (select unnest($2::text[]) as id, unnest($3::text[]) as lease_owner) n
-where t.id = n.id and t.status in ('pending', 'processing')
+from locked join (select unnest($2::text[]) as id, unnest($3::text[]) as lease_owner) n on n.id = locked.id
+where t.id = locked.id and t.status in ('pending', 'processing')
   and (t.lease_until is null or t.lease_until <= now() or t.lease_owner = n.lease_owner)
 returning t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at
 `
@@ -1174,7 +1177,8 @@ type TaskLeaseSetAnyOwnerParams struct {
 	LeaseOwners  []string
 }
 
-// Takes or renews the sole right to work on open tasks; no row for one that has ended or that another worker holds.
+// Takes or renews the sole right to work on open tasks; no row for one that has ended or that another worker holds. The tasks
+// are locked in the order of TaskLockSetAnyOwner.
 func (q *Queries) TaskLeaseSetAnyOwner(ctx context.Context, db DBTX, arg []TaskLeaseSetAnyOwnerParams) *TaskLeaseSetAnyOwnerBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {

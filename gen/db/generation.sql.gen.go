@@ -67,10 +67,12 @@ func (q *Queries) IdempotencyGet(ctx context.Context, db DBTX, arg IdempotencyGe
 const idempotencySweepAnyOwner = `-- name: IdempotencySweepAnyOwner :execrows
 delete from idempotency_keys k
 where k.ctid = any (array(
-  select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit $1::int))
+  select e.ctid from idempotency_keys e where e.expires_at <= now() order by e.expires_at limit $1::int
+  for update skip locked))
 `
 
-// Forgets claims that have run out, a bounded number at a time, the oldest first.
+// Forgets claims that have run out, a bounded number at a time, the oldest first. One that is just being taken over is left
+// to who takes it.
 func (q *Queries) IdempotencySweepAnyOwner(ctx context.Context, db DBTX, maxRows int32) (int64, error) {
 	result, err := db.Exec(ctx, idempotencySweepAnyOwner, maxRows)
 	if err != nil {

@@ -64,6 +64,7 @@ type Group[Q, A any] struct {
 
 // call is one request on its way.
 type call[Q, A any] struct {
+	ctx     context.Context // its caller's, which tells whether he still waits
 	request Q
 	taken   bool // by a run; guarded by the group's mutex
 	gone    bool // its caller gave up before that
@@ -86,7 +87,7 @@ func New[Q, A any](c Config[Q, A]) *Group[Q, A] {
 // it; once its run has begun it gets the true answer, however late. It fails with SERVICE_UNAVAILABLE when too many wait
 // or the group is closed.
 func (g *Group[Q, A]) Do(ctx context.Context, request Q) (A, error) {
-	c := &call[Q, A]{request: request, done: make(chan struct{})}
+	c := &call[Q, A]{ctx: ctx, request: request, done: make(chan struct{})}
 	alone, err := g.enter(ctx, c)
 	if err != nil {
 		var none A

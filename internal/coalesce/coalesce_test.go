@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/coalesce"
+	"github.com/eggapi/eggapi/internal/fault"
 )
 
 func TestDo_WithAFreeSlotRunsAtOnceAloneAndInItsOwnGoroutine(t *testing.T) {
@@ -192,6 +192,43 @@ func TestDo_RunsOneByOneDoNotHoldUpTheNextSet(t *testing.T) {
 		for _, c := range all {
 			c.isAnswered(t)
 		}
+	})
+}
+
+func TestDo_WhoWaitsToBeRunByHimselfMayGiveUpAndDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(1, 8, 100)
+		all := s.calls(t, 0, 7)
+		s.next(t, 0).each()
+		s.next(t, 1, 2, 3, 4, 5, 6, 7).fate <- fate{err: errApart}
+		synctest.Wait()
+		begun := map[int]run{}
+		for range 4 {
+			r := <-s.runs
+			begun[r.set[0]] = r
+		}
+		s.nothingRuns(t)
+		var waiting []caller
+		for _, c := range all[1:] {
+			if r := begun[c.n]; r.set == nil {
+				waiting = append(waiting, c)
+			}
+		}
+		waiting[0].hangUp()
+		waiting[0].failsWith(t, context.Canceled)
+		waiting[1].stillWaits(t)
+		time.Sleep(16 * time.Second) // in the bubble's own time
+		for _, c := range waiting[1:] {
+			if err := c.result(t).err; fault.CodeOf(err) != fault.ServiceUnavailable {
+				t.Errorf("caller %d was told %v", c.n, err)
+			}
+		}
+		for n, r := range begun {
+			r.each()
+			all[n].isAnswered(t)
+		}
+		s.nothingRuns(t)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // run answers a set, and sees to it that each of its calls is answered whatever happens.
@@ -21,9 +22,20 @@ func (g *Group[Q, A]) run(ctx context.Context, set []*call[Q, A]) {
 	}
 }
 
-// runApart runs one request of a set by itself.
+// runApart runs one request of a set by itself. While it waits for its turn nothing is done for it, so its caller may still
+// give up, and does not wait for longer than a run may take.
 func (g *Group[Q, A]) runApart(ctx context.Context, c *call[Q, A]) {
-	g.apart <- struct{}{}
+	patience := time.NewTimer(g.cfg.Timeout)
+	defer patience.Stop()
+	select {
+	case g.apart <- struct{}{}:
+	case <-c.ctx.Done():
+		c.answer(Reply[A]{Err: c.ctx.Err()})
+		return
+	case <-patience.C:
+		c.answer(Reply[A]{Err: errFull})
+		return
+	}
 	defer func() { <-g.apart }()
 	g.run(ctx, []*call[Q, A]{c})
 }
