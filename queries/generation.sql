@@ -37,27 +37,29 @@ where k.ctid = any (array(
 -- name: TaskInsertSet :batchexec
 -- Stores accepted tasks, each with the River job that will advance it. In their lists absent texts are empty and an absent
 -- duration is 0; only of the negative prompt an empty one differs from none. The image URLs of one task are one text, a line each.
-with jobs as (
-  insert into river_job (args, kind, queue, max_attempts)
-  select jsonb_build_object('task_id', n.id), @job_kind::text, @job_queue::text, @job_max_attempts::smallint
-  from unnest(@ids::text[]) as n(id)
-  returning id, args ->> 'task_id' as task_id
+with n as materialized (
+  select *, nextval('river_job_id_seq') as job_id
+  from (
+    select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment,
+      unnest(@api_key_ids::text[]) as api_key_id, unnest(@models::text[]) as model, unnest(@types::text[]) as type,
+      unnest(@prompts::text[]) as prompt, unnest(@negative_prompts::text[]) as negative_prompt,
+      unnest(@has_negative_prompts::boolean[]) as has_negative_prompt, unnest(@aspect_ratios::text[]) as aspect_ratio,
+      unnest(@resolutions::text[]) as resolution, unnest(@nums_outputs::int[]) as num_outputs,
+      unnest(@durations_seconds::int[]) as duration_seconds, unnest(@image_urls::text[]) as image_urls,
+      unnest(@webhook_urls::text[]) as webhook_url, unnest(@price_ids::bigint[]) as price_id,
+      unnest(@unit_prices_micros::bigint[]) as unit_price_micros, unnest(@deadlines_at::timestamptz[]) as deadline_at,
+      unnest(@created_ats::timestamptz[]) as created_at
+  ) r
+), jobs as (
+  insert into river_job (id, args, kind, queue, max_attempts)
+  select n.job_id, jsonb_build_object('task_id', n.id), @job_kind::text, @job_queue::text, @job_max_attempts::smallint from n
 )
 insert into tasks (
   id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
   num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
 )
-select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type, n.prompt, case when n.has_negative_prompt then n.negative_prompt end, n.aspect_ratio,
+select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type, n.prompt,
+  case when n.has_negative_prompt then n.negative_prompt end, n.aspect_ratio,
   n.resolution, n.num_outputs, nullif(n.duration_seconds, 0), coalesce(string_to_array(nullif(n.image_urls, ''), E'\n'), '{}'),
-  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, j.id, n.deadline_at, n.created_at
-from (
-  select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment,
-    unnest(@api_key_ids::text[]) as api_key_id, unnest(@models::text[]) as model, unnest(@types::text[]) as type,
-    unnest(@prompts::text[]) as prompt, unnest(@negative_prompts::text[]) as negative_prompt,
-    unnest(@has_negative_prompts::boolean[]) as has_negative_prompt, unnest(@aspect_ratios::text[]) as aspect_ratio,
-    unnest(@resolutions::text[]) as resolution, unnest(@nums_outputs::int[]) as num_outputs,
-    unnest(@durations_seconds::int[]) as duration_seconds, unnest(@image_urls::text[]) as image_urls,
-    unnest(@webhook_urls::text[]) as webhook_url, unnest(@price_ids::bigint[]) as price_id,
-    unnest(@unit_prices_micros::bigint[]) as unit_price_micros, unnest(@deadlines_at::timestamptz[]) as deadline_at,
-    unnest(@created_ats::timestamptz[]) as created_at
-) n join jobs j on j.task_id = n.id;
+  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, n.job_id, n.deadline_at, n.created_at
+from n;

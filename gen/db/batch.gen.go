@@ -1039,30 +1039,32 @@ func (b *TaskEndSetAnyOwnerBatchResults) Close() error {
 }
 
 const taskInsertSet = `-- name: TaskInsertSet :batchexec
-with jobs as (
-  insert into river_job (args, kind, queue, max_attempts)
-  select jsonb_build_object('task_id', n.id), $20::text, $21::text, $22::smallint
-  from unnest($1::text[]) as n(id)
-  returning id, args ->> 'task_id' as task_id
+with n as materialized (
+  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at, nextval('river_job_id_seq') as job_id
+  from (
+    select unnest($1::text[]) as id, unnest($2::text[]) as user_id, unnest($3::text[]) as environment,
+      unnest($4::text[]) as api_key_id, unnest($5::text[]) as model, unnest($6::text[]) as type,
+      unnest($7::text[]) as prompt, unnest($8::text[]) as negative_prompt,
+      unnest($9::boolean[]) as has_negative_prompt, unnest($10::text[]) as aspect_ratio,
+      unnest($11::text[]) as resolution, unnest($12::int[]) as num_outputs,
+      unnest($13::int[]) as duration_seconds, unnest($14::text[]) as image_urls,
+      unnest($15::text[]) as webhook_url, unnest($16::bigint[]) as price_id,
+      unnest($17::bigint[]) as unit_price_micros, unnest($18::timestamptz[]) as deadline_at,
+      unnest($19::timestamptz[]) as created_at
+  ) r
+), jobs as (
+  insert into river_job (id, args, kind, queue, max_attempts)
+  select n.job_id, jsonb_build_object('task_id', n.id), $20::text, $21::text, $22::smallint from n
 )
 insert into tasks (
   id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
   num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
 )
-select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type, n.prompt, case when n.has_negative_prompt then n.negative_prompt end, n.aspect_ratio,
+select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type, n.prompt,
+  case when n.has_negative_prompt then n.negative_prompt end, n.aspect_ratio,
   n.resolution, n.num_outputs, nullif(n.duration_seconds, 0), coalesce(string_to_array(nullif(n.image_urls, ''), E'\n'), '{}'),
-  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, j.id, n.deadline_at, n.created_at
-from (
-  select unnest($1::text[]) as id, unnest($2::text[]) as user_id, unnest($3::text[]) as environment,
-    unnest($4::text[]) as api_key_id, unnest($5::text[]) as model, unnest($6::text[]) as type,
-    unnest($7::text[]) as prompt, unnest($8::text[]) as negative_prompt,
-    unnest($9::boolean[]) as has_negative_prompt, unnest($10::text[]) as aspect_ratio,
-    unnest($11::text[]) as resolution, unnest($12::int[]) as num_outputs,
-    unnest($13::int[]) as duration_seconds, unnest($14::text[]) as image_urls,
-    unnest($15::text[]) as webhook_url, unnest($16::bigint[]) as price_id,
-    unnest($17::bigint[]) as unit_price_micros, unnest($18::timestamptz[]) as deadline_at,
-    unnest($19::timestamptz[]) as created_at
-) n join jobs j on j.task_id = n.id
+  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, n.job_id, n.deadline_at, n.created_at
+from n
 `
 
 type TaskInsertSetBatchResults struct {
