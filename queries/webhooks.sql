@@ -33,21 +33,25 @@ from (select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, u
   unnest(@payloads::text[]) as payload, unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at) n
 join jobs j on j.event_id = n.id;
 
--- name: WebhookEventGetAnyOwner :one
--- An event to deliver.
-select * from webhook_events where id = @id;
+-- name: WebhookEventGetSetAnyOwner :many
+-- Events to deliver, each with its owner's sealed secret if there is one.
+select sqlc.embed(e), s.key_id, s.ciphertext
+from webhook_events e left join webhook_secrets s on s.user_id = e.user_id
+where e.id = any (@ids::text[]);
 
--- name: WebhookEventLockAnyOwner :one
--- Locks a pending event to note how a try went; gives the tries before it. No row when the event has ended.
-select attempts from webhook_events where id = @id and status = 'pending' for no key update;
+-- name: WebhookEventLockSetAnyOwner :batchmany
+-- Locks pending events to note how tries went, in one order whoever asks; gives the tries before. No row when an event has ended.
+select id, attempts from webhook_events where id = any (@ids::text[]) and status = 'pending' order by id for no key update;
 
--- name: WebhookEventEndAnyOwner :execrows
--- Notes the last word on an event: delivered or exhausted.
-update webhook_events set status = @status, attempts = @attempts, ended_at = now() where id = @id and status = 'pending';
-
--- name: WebhookEventAttemptedAnyOwner :execrows
--- Notes a try that will be followed by another.
-update webhook_events set attempts = @attempts, next_attempt_at = @next_attempt_at where id = @id and status = 'pending';
+-- name: WebhookEventNoteSetAnyOwner :batchexec
+-- Notes how many tries events have had, and either when the next is made or how they ended. The next try of one that ended
+-- has no meaning.
+update webhook_events e
+set status = n.status, attempts = n.attempts, ended_at = case when n.status <> 'pending' then now() end,
+    next_attempt_at = case when n.status = 'pending' then n.next_attempt_at else e.next_attempt_at end
+from (select unnest(@ids::text[]) as id, unnest(@statuses::text[]) as status, unnest(@attempts::int[]) as attempts,
+  unnest(@next_attempt_ats::timestamptz[]) as next_attempt_at) n
+where e.id = n.id and e.status = 'pending';
 
 -- name: WebhookEventLockLostAnyOwner :many
 -- Locks pending events that nobody is going to deliver: a try is overdue, yet their job is gone, finished, or runs
@@ -66,10 +70,12 @@ update webhook_events e set job_id = n.job_id, next_attempt_at = @next_attempt_a
 from (select unnest(@ids::text[]) as id, unnest(@jobs::bigint[]) as job_id) n
 where e.id = n.id;
 
--- name: WebhookDeliveryInsert :exec
--- Logs one try.
+-- name: WebhookDeliveryInsertSet :batchexec
+-- Logs tries. Without an answer a status is 0 in its list, with one an error code is empty.
 insert into webhook_deliveries (id, event_id, user_id, attempt, http_status, error_code, response_body, duration_ms)
-values (@id, @event_id, @user_id, @attempt, @http_status, @error_code, @response_body, @duration_ms);
+select unnest(@ids::text[]), unnest(@event_ids::text[]), unnest(@user_ids::text[]), unnest(@attempts::int[]),
+  nullif(unnest(@http_statuses::int[]), 0), nullif(unnest(@error_codes::text[]), ''), unnest(@response_bodies::text[]),
+  unnest(@durations_ms::int[]);
 
 -- name: WebhookEventForgetAnyOwner :execrows
 -- Removes events that ended before a time, with the log of their tries, a bounded number at a time.

@@ -1414,6 +1414,71 @@ func (b *UsageInsertSetBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const webhookDeliveryInsertSet = `-- name: WebhookDeliveryInsertSet :batchexec
+insert into webhook_deliveries (id, event_id, user_id, attempt, http_status, error_code, response_body, duration_ms)
+select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::int[]),
+  nullif(unnest($5::int[]), 0), nullif(unnest($6::text[]), ''), unnest($7::text[]),
+  unnest($8::int[])
+`
+
+type WebhookDeliveryInsertSetBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type WebhookDeliveryInsertSetParams struct {
+	IDs            []string
+	EventIDs       []string
+	UserIDs        []string
+	Attempts       []int32
+	HttpStatuses   []int32
+	ErrorCodes     []string
+	ResponseBodies []string
+	DurationsMs    []int32
+}
+
+// Logs tries. Without an answer a status is 0 in its list, with one an error code is empty.
+func (q *Queries) WebhookDeliveryInsertSet(ctx context.Context, db DBTX, arg []WebhookDeliveryInsertSetParams) *WebhookDeliveryInsertSetBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.IDs,
+			a.EventIDs,
+			a.UserIDs,
+			a.Attempts,
+			a.HttpStatuses,
+			a.ErrorCodes,
+			a.ResponseBodies,
+			a.DurationsMs,
+		}
+		batch.Queue(webhookDeliveryInsertSet, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &WebhookDeliveryInsertSetBatchResults{br, len(arg), false}
+}
+
+func (b *WebhookDeliveryInsertSetBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *WebhookDeliveryInsertSetBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const webhookEventInsertSet = `-- name: WebhookEventInsertSet :batchexec
 with jobs as (
   insert into river_job (args, kind, queue, max_attempts)
@@ -1489,6 +1554,130 @@ func (b *WebhookEventInsertSetBatchResults) Exec(f func(int, error)) {
 }
 
 func (b *WebhookEventInsertSetBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const webhookEventLockSetAnyOwner = `-- name: WebhookEventLockSetAnyOwner :batchmany
+select id, attempts from webhook_events where id = any ($1::text[]) and status = 'pending' order by id for no key update
+`
+
+type WebhookEventLockSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type WebhookEventLockSetAnyOwnerRow struct {
+	ID       string
+	Attempts int32
+}
+
+// Locks pending events to note how tries went, in one order whoever asks; gives the tries before. No row when an event has ended.
+func (q *Queries) WebhookEventLockSetAnyOwner(ctx context.Context, db DBTX, ids [][]string) *WebhookEventLockSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range ids {
+		vals := []interface{}{
+			a,
+		}
+		batch.Queue(webhookEventLockSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &WebhookEventLockSetAnyOwnerBatchResults{br, len(ids), false}
+}
+
+func (b *WebhookEventLockSetAnyOwnerBatchResults) Query(f func(int, []WebhookEventLockSetAnyOwnerRow, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		items := []WebhookEventLockSetAnyOwnerRow{}
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i WebhookEventLockSetAnyOwnerRow
+				if err := rows.Scan(&i.ID, &i.Attempts); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *WebhookEventLockSetAnyOwnerBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const webhookEventNoteSetAnyOwner = `-- name: WebhookEventNoteSetAnyOwner :batchexec
+update webhook_events e
+set status = n.status, attempts = n.attempts, ended_at = case when n.status <> 'pending' then now() end,
+    next_attempt_at = case when n.status = 'pending' then n.next_attempt_at else e.next_attempt_at end
+from (select unnest($1::text[]) as id, unnest($2::text[]) as status, unnest($3::int[]) as attempts,
+  unnest($4::timestamptz[]) as next_attempt_at) n
+where e.id = n.id and e.status = 'pending'
+`
+
+type WebhookEventNoteSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type WebhookEventNoteSetAnyOwnerParams struct {
+	IDs            []string
+	Statuses       []string
+	Attempts       []int32
+	NextAttemptAts []time.Time
+}
+
+// Notes how many tries events have had, and either when the next is made or how they ended. The next try of one that ended
+// has no meaning.
+func (q *Queries) WebhookEventNoteSetAnyOwner(ctx context.Context, db DBTX, arg []WebhookEventNoteSetAnyOwnerParams) *WebhookEventNoteSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.IDs,
+			a.Statuses,
+			a.Attempts,
+			a.NextAttemptAts,
+		}
+		batch.Queue(webhookEventNoteSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &WebhookEventNoteSetAnyOwnerBatchResults{br, len(arg), false}
+}
+
+func (b *WebhookEventNoteSetAnyOwnerBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *WebhookEventNoteSetAnyOwnerBatchResults) Close() error {
 	b.closed = true
 	return b.br.Close()
 }

@@ -10,75 +10,6 @@ import (
 	"time"
 )
 
-const webhookDeliveryInsert = `-- name: WebhookDeliveryInsert :exec
-insert into webhook_deliveries (id, event_id, user_id, attempt, http_status, error_code, response_body, duration_ms)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
-`
-
-type WebhookDeliveryInsertParams struct {
-	ID           string
-	EventID      string
-	UserID       string
-	Attempt      int32
-	HttpStatus   *int32
-	ErrorCode    *string
-	ResponseBody string
-	DurationMs   int32
-}
-
-// Logs one try.
-func (q *Queries) WebhookDeliveryInsert(ctx context.Context, db DBTX, arg WebhookDeliveryInsertParams) error {
-	_, err := db.Exec(ctx, webhookDeliveryInsert,
-		arg.ID,
-		arg.EventID,
-		arg.UserID,
-		arg.Attempt,
-		arg.HttpStatus,
-		arg.ErrorCode,
-		arg.ResponseBody,
-		arg.DurationMs,
-	)
-	return err
-}
-
-const webhookEventAttemptedAnyOwner = `-- name: WebhookEventAttemptedAnyOwner :execrows
-update webhook_events set attempts = $1, next_attempt_at = $2 where id = $3 and status = 'pending'
-`
-
-type WebhookEventAttemptedAnyOwnerParams struct {
-	Attempts      int32
-	NextAttemptAt time.Time
-	ID            string
-}
-
-// Notes a try that will be followed by another.
-func (q *Queries) WebhookEventAttemptedAnyOwner(ctx context.Context, db DBTX, arg WebhookEventAttemptedAnyOwnerParams) (int64, error) {
-	result, err := db.Exec(ctx, webhookEventAttemptedAnyOwner, arg.Attempts, arg.NextAttemptAt, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const webhookEventEndAnyOwner = `-- name: WebhookEventEndAnyOwner :execrows
-update webhook_events set status = $1, attempts = $2, ended_at = now() where id = $3 and status = 'pending'
-`
-
-type WebhookEventEndAnyOwnerParams struct {
-	Status   string
-	Attempts int32
-	ID       string
-}
-
-// Notes the last word on an event: delivered or exhausted.
-func (q *Queries) WebhookEventEndAnyOwner(ctx context.Context, db DBTX, arg WebhookEventEndAnyOwnerParams) (int64, error) {
-	result, err := db.Exec(ctx, webhookEventEndAnyOwner, arg.Status, arg.Attempts, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const webhookEventForgetAnyOwner = `-- name: WebhookEventForgetAnyOwner :execrows
 with old as materialized (
   select id from webhook_events where ended_at < $1::timestamptz
@@ -103,42 +34,53 @@ func (q *Queries) WebhookEventForgetAnyOwner(ctx context.Context, db DBTX, arg W
 	return result.RowsAffected(), nil
 }
 
-const webhookEventGetAnyOwner = `-- name: WebhookEventGetAnyOwner :one
-select id, user_id, environment, task_id, type, url, payload, status, attempts, job_id, next_attempt_at, created_at, ended_at from webhook_events where id = $1
+const webhookEventGetSetAnyOwner = `-- name: WebhookEventGetSetAnyOwner :many
+select e.id, e.user_id, e.environment, e.task_id, e.type, e.url, e.payload, e.status, e.attempts, e.job_id, e.next_attempt_at, e.created_at, e.ended_at, s.key_id, s.ciphertext
+from webhook_events e left join webhook_secrets s on s.user_id = e.user_id
+where e.id = any ($1::text[])
 `
 
-// An event to deliver.
-func (q *Queries) WebhookEventGetAnyOwner(ctx context.Context, db DBTX, id string) (WebhookEvent, error) {
-	row := db.QueryRow(ctx, webhookEventGetAnyOwner, id)
-	var i WebhookEvent
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Environment,
-		&i.TaskID,
-		&i.Type,
-		&i.URL,
-		&i.Payload,
-		&i.Status,
-		&i.Attempts,
-		&i.JobID,
-		&i.NextAttemptAt,
-		&i.CreatedAt,
-		&i.EndedAt,
-	)
-	return i, err
+type WebhookEventGetSetAnyOwnerRow struct {
+	WebhookEvent WebhookEvent
+	KeyID        *string
+	Ciphertext   []byte
 }
 
-const webhookEventLockAnyOwner = `-- name: WebhookEventLockAnyOwner :one
-select attempts from webhook_events where id = $1 and status = 'pending' for no key update
-`
-
-// Locks a pending event to note how a try went; gives the tries before it. No row when the event has ended.
-func (q *Queries) WebhookEventLockAnyOwner(ctx context.Context, db DBTX, id string) (int32, error) {
-	row := db.QueryRow(ctx, webhookEventLockAnyOwner, id)
-	var attempts int32
-	err := row.Scan(&attempts)
-	return attempts, err
+// Events to deliver, each with its owner's sealed secret if there is one.
+func (q *Queries) WebhookEventGetSetAnyOwner(ctx context.Context, db DBTX, ids []string) ([]WebhookEventGetSetAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, webhookEventGetSetAnyOwner, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []WebhookEventGetSetAnyOwnerRow{}
+	for rows.Next() {
+		var i WebhookEventGetSetAnyOwnerRow
+		if err := rows.Scan(
+			&i.WebhookEvent.ID,
+			&i.WebhookEvent.UserID,
+			&i.WebhookEvent.Environment,
+			&i.WebhookEvent.TaskID,
+			&i.WebhookEvent.Type,
+			&i.WebhookEvent.URL,
+			&i.WebhookEvent.Payload,
+			&i.WebhookEvent.Status,
+			&i.WebhookEvent.Attempts,
+			&i.WebhookEvent.JobID,
+			&i.WebhookEvent.NextAttemptAt,
+			&i.WebhookEvent.CreatedAt,
+			&i.WebhookEvent.EndedAt,
+			&i.KeyID,
+			&i.Ciphertext,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const webhookEventLockLostAnyOwner = `-- name: WebhookEventLockLostAnyOwner :many

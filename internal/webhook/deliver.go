@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/fetch"
 	"github.com/eggapi/eggapi/internal/pg"
@@ -51,14 +52,30 @@ type Deliverer struct {
 	logger   *slog.Logger
 	schedule schedule
 	gate     *gate
+	reads    *coalesce.Group[string, *addressed]
+	records  *coalesce.Group[tried, verdict]
+}
+
+// addressed is an event with its owner's secret.
+type addressed struct {
+	db.WebhookEvent
+	secret string // "" when the owner has none yet
 }
 
 // NewDeliverer returns a worker to be added to a River client that works the queue named by Queue.
 func NewDeliverer(c DelivererConfig) *Deliverer {
-	return &Deliverer{
+	const slots, maxSet, maxWaiting = 2, 256, 4096
+	d := &Deliverer{
 		pool: c.Pool, secrets: c.Secrets, poster: c.Poster, clock: c.Clock, logger: c.Logger,
 		schedule: newSchedule(c.Schedule, c.Jitter), gate: newGate(c.Clock),
 	}
+	d.reads = coalesce.New(coalesce.Config[string, *addressed]{
+		Run: d.readSet, Apart: pg.RolledBack, Slots: slots, MaxSet: maxSet, MaxWaiting: maxWaiting,
+	})
+	d.records = coalesce.New(coalesce.Config[tried, verdict]{
+		Run: d.recordSet, Apart: pg.RolledBack, Slots: slots, MaxSet: maxSet, MaxWaiting: maxWaiting,
+	})
+	return d
 }
 
 // Timeout bounds one job: one try and what is written before and after it.
@@ -76,13 +93,14 @@ func (d *Deliverer) NextRetry(job *river.Job[DeliverArgs]) time.Time {
 
 // Work makes one try. An event that has ended, that another job was given to, or whose next try is not due, is left alone.
 func (d *Deliverer) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
-	e, err := pg.Q.WebhookEventGetAnyOwner(ctx, d.pool, job.Args.EventID)
-	if pg.NoRows(err) {
+	a, err := d.reads.Do(ctx, job.Args.EventID)
+	if err != nil {
+		return err
+	}
+	if a == nil {
 		return river.JobCancel(errors.New("the webhook event does not exist"))
 	}
-	if err != nil {
-		return fault.Wrap(err, "read a webhook event")
-	}
+	e := a.WebhookEvent
 	// Sweep gives an event to a new job when the old one's worker has died, and River may revive the old one.
 	if e.Status != statusPending || e.JobID != job.ID {
 		return nil
@@ -95,7 +113,7 @@ func (d *Deliverer) Work(ctx context.Context, job *river.Job[DeliverArgs]) error
 	if s == nil {
 		return river.JobSnooze(wait)
 	}
-	o, err := d.try(ctx, s, e)
+	o, err := d.try(ctx, s, a)
 	if err != nil {
 		return err
 	}
@@ -111,12 +129,39 @@ func (d *Deliverer) Work(ctx context.Context, job *river.Job[DeliverArgs]) error
 	return fmt.Errorf("try %d to deliver the webhook failed: %s", v.attempt, o.reason())
 }
 
-// try makes one signed request. It gives an error only when no try was made, or when we broke it off ourselves.
-func (d *Deliverer) try(ctx context.Context, s *slot, e db.WebhookEvent) (o outcome, err error) {
-	defer func() { s.release(o.code == codeTimeout) }()
-	secret, err := d.secrets.Ensure(ctx, e.UserID)
+// readSet reads events; nil stands for one that does not exist.
+func (d *Deliverer) readSet(ctx context.Context, ids []string) ([]coalesce.Reply[*addressed], error) {
+	rows, err := pg.Q.WebhookEventGetSetAnyOwner(ctx, d.pool, ids)
 	if err != nil {
-		return outcome{}, err
+		return nil, fault.Wrap(err, "read webhook events")
+	}
+	found := make(map[string]coalesce.Reply[*addressed], len(rows))
+	for _, row := range rows {
+		a := &addressed{WebhookEvent: row.WebhookEvent}
+		var r coalesce.Reply[*addressed]
+		if row.KeyID != nil {
+			a.secret, r.Err = d.secrets.sealer.Open(a.UserID, *row.KeyID, row.Ciphertext)
+		}
+		if r.Err == nil {
+			r.Answer = a
+		}
+		found[a.ID] = r
+	}
+	replies := make([]coalesce.Reply[*addressed], len(ids))
+	for i, eventID := range ids {
+		replies[i] = found[eventID]
+	}
+	return replies, nil
+}
+
+// try makes one signed request. It gives an error only when no try was made, or when we broke it off ourselves.
+func (d *Deliverer) try(ctx context.Context, s *slot, e *addressed) (o outcome, err error) {
+	defer func() { s.release(o.code == codeTimeout) }()
+	secret := e.secret
+	if secret == "" {
+		if secret, err = d.secrets.Ensure(ctx, e.UserID); err != nil {
+			return outcome{}, err
+		}
 	}
 	started := d.clock()
 	body := []byte(e.Payload)

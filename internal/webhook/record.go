@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/pg"
@@ -42,53 +41,87 @@ func (d *Deliverer) judge(eventID string, n int32, o outcome) verdict {
 	return verdict{attempt: n, status: statusPending, nextTry: next}
 }
 
-// record notes a try: a row of the log and the event's new state, in one transaction. A try that ends after the
-// event did, because two jobs were at it, is not noted.
-func (d *Deliverer) record(ctx context.Context, e db.WebhookEvent, o outcome) (v verdict, err error) {
+// tried is how a try of an event went.
+type tried struct {
+	event   db.WebhookEvent
+	outcome outcome
+}
+
+// record notes a try: a row of the log and the event's new state, in one commit, which those who come at the same time
+// share. A try that ends after the event did, because two jobs were at it, is not noted.
+func (d *Deliverer) record(ctx context.Context, e db.WebhookEvent, o outcome) (verdict, error) {
 	// The receiver has the event: a stopping process must not forget that and send it again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	err = pg.InTx(ctx, d.pool, func(tx pgx.Tx) error {
-		before, err := pg.Q.WebhookEventLockAnyOwner(ctx, tx, e.ID)
-		if pg.NoRows(err) {
-			v = verdict{attempt: e.Attempts + 1, status: statusEnded}
-			return nil
-		}
-		if err != nil {
-			return fault.Wrap(err, "lock a webhook event")
-		}
-		v = d.judge(e.ID, before+1, o)
-		if err := d.insertDelivery(ctx, tx, e, v.attempt, o); err != nil {
+	return d.records.Do(ctx, tried{e, o})
+}
+
+func (d *Deliverer) recordSet(ctx context.Context, set []tried) ([]coalesce.Reply[verdict], error) {
+	replies := make([]coalesce.Reply[verdict], len(set))
+	ids := make([]string, len(set))
+	for i, t := range set {
+		ids[i] = t.event.ID
+	}
+	err := pg.InPipe(ctx, d.pool, func(p *pg.Pipe) error {
+		locked := pg.Q.WebhookEventLockSetAnyOwner(ctx, p, [][]string{ids})
+		if err := p.Send(ctx); err != nil {
 			return err
 		}
-		return update(ctx, tx, e.ID, v)
+		pending, err := pg.Rows(locked.Query)
+		if err != nil {
+			return fault.Wrap(err, "lock webhook events")
+		}
+		before := make(map[string]int32, len(pending))
+		for _, e := range pending {
+			before[e.ID] = e.Attempts
+		}
+		seen := make(map[string]bool, len(set))
+		var log db.WebhookDeliveryInsertSetParams
+		var notes db.WebhookEventNoteSetAnyOwnerParams
+		for i, t := range set {
+			// Of two tries of one event the later is put off: it counts on top of what the first comes to.
+			if seen[t.event.ID] {
+				replies[i].Alone = true
+				continue
+			}
+			seen[t.event.ID] = true
+			attempts, open := before[t.event.ID]
+			if !open {
+				replies[i].Answer = verdict{attempt: t.event.Attempts + 1, status: statusEnded}
+				continue
+			}
+			v := d.judge(t.event.ID, attempts+1, t.outcome)
+			d.addDelivery(&log, t, v.attempt)
+			addNote(&notes, t.event.ID, v)
+			replies[i].Answer = v
+		}
+		if len(log.IDs) > 0 {
+			pg.Q.WebhookDeliveryInsertSet(ctx, p, []db.WebhookDeliveryInsertSetParams{log})
+			pg.Q.WebhookEventNoteSetAnyOwner(ctx, p, []db.WebhookEventNoteSetAnyOwnerParams{notes})
+		}
+		return nil
 	})
-	return v, err
+	return replies, fault.Wrap(err, "note how webhook tries went")
 }
 
-func (d *Deliverer) insertDelivery(ctx context.Context, tx pgx.Tx, e db.WebhookEvent, attempt int32, o outcome) error {
-	row := db.WebhookDeliveryInsertParams{
-		ID: id.New(id.WebhookDelivery, d.clock()), EventID: e.ID, UserID: e.UserID, Attempt: attempt, ResponseBody: o.reply,
-		DurationMs: int32(min(o.duration, time.Hour).Milliseconds()), //nolint:gosec // at most an hour
+func (d *Deliverer) addDelivery(rows *db.WebhookDeliveryInsertSetParams, t tried, attempt int32) {
+	rows.IDs = append(rows.IDs, id.New(id.WebhookDelivery, d.clock()))
+	rows.EventIDs = append(rows.EventIDs, t.event.ID)
+	rows.UserIDs = append(rows.UserIDs, t.event.UserID)
+	rows.Attempts = append(rows.Attempts, attempt)
+	status := 0
+	if t.outcome.code == "" {
+		status = t.outcome.status
 	}
-	if o.code != "" {
-		row.ErrorCode = &o.code
-	} else {
-		status := int32(o.status) //nolint:gosec // three digits
-		row.HttpStatus = &status
-	}
-	return fault.Wrap(pg.Q.WebhookDeliveryInsert(ctx, tx, row), "log a webhook delivery")
+	rows.HttpStatuses = append(rows.HttpStatuses, int32(status)) //nolint:gosec // three digits
+	rows.ErrorCodes = append(rows.ErrorCodes, t.outcome.code)
+	rows.ResponseBodies = append(rows.ResponseBodies, t.outcome.reply)
+	rows.DurationsMs = append(rows.DurationsMs, int32(min(t.outcome.duration, time.Hour).Milliseconds())) //nolint:gosec // at most an hour
 }
 
-func update(ctx context.Context, tx pgx.Tx, eventID string, v verdict) (err error) {
-	if v.status == statusPending {
-		_, err = pg.Q.WebhookEventAttemptedAnyOwner(ctx, tx, db.WebhookEventAttemptedAnyOwnerParams{
-			ID: eventID, Attempts: v.attempt, NextAttemptAt: v.nextTry,
-		})
-	} else {
-		_, err = pg.Q.WebhookEventEndAnyOwner(ctx, tx, db.WebhookEventEndAnyOwnerParams{
-			ID: eventID, Attempts: v.attempt, Status: v.status,
-		})
-	}
-	return fault.Wrap(err, "note how a webhook try went")
+func addNote(rows *db.WebhookEventNoteSetAnyOwnerParams, eventID string, v verdict) {
+	rows.IDs = append(rows.IDs, eventID)
+	rows.Statuses = append(rows.Statuses, v.status)
+	rows.Attempts = append(rows.Attempts, v.attempt)
+	rows.NextAttemptAts = append(rows.NextAttemptAts, v.nextTry)
 }
