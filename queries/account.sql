@@ -25,7 +25,7 @@ from accounts where user_id = any (@user_ids::text[]) order by user_id for no ke
 -- Locks the accounts that pay for some tasks, in the order of AccountLockSet, and tells what is available of each.
 select a.user_id, (a.balance_micros - a.held_micros)::bigint as available_micros
 from accounts a
-where a.user_id in (select t.user_id from tasks t where t.id = any (@task_ids::text[]) and t.environment = 'live')
+where a.user_id = any (array(select t.user_id from tasks t where t.id = any (@task_ids::text[]) and t.environment = 'live'))
 order by a.user_id for no key update of a;
 
 -- name: AccountHoldSet :batchexec

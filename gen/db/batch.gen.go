@@ -72,7 +72,7 @@ func (b *AccountHoldSetBatchResults) Close() error {
 const accountLockOfTasksSetAnyOwner = `-- name: AccountLockOfTasksSetAnyOwner :batchmany
 select a.user_id, (a.balance_micros - a.held_micros)::bigint as available_micros
 from accounts a
-where a.user_id in (select t.user_id from tasks t where t.id = any ($1::text[]) and t.environment = 'live')
+where a.user_id = any (array(select t.user_id from tasks t where t.id = any ($1::text[]) and t.environment = 'live'))
 order by a.user_id for no key update of a
 `
 

@@ -51,7 +51,7 @@ type Options struct {
 
 // Node is one process's share of the service.
 type Node struct {
-	Pool     *pgxpool.Pool
+	Pool     *pgxpool.Pool // for lists, sessions and chores
 	Handler  http.Handler
 	Tasks    *task.Tasks
 	Keyring  *auth.Keyring
@@ -59,7 +59,7 @@ type Node struct {
 	Secrets  *webhook.Secrets
 
 	o         Options
-	queue     *pgxpool.Pool // what River itself does with its jobs
+	pools     pools
 	deliverer *webhook.Deliverer
 	store     *storage.Store
 	draining  atomic.Bool
@@ -72,31 +72,16 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	pool, err := pg.Connect(ctx, o.Config.DatabaseURL.Reveal(), pg.Options{MaxConns: o.Config.DatabaseConns})
+	p, err := connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Pool: pool, queue: pool, o: o, done: make(chan struct{})}
-	if o.Work {
-		// River's own bookkeeping, undone by a crash, is done again: a job twice fetched finds its task leased or ended.
-		n.queue, err = pg.Connect(ctx, o.Config.DatabaseURL.Reveal(), pg.Options{MaxConns: queueConns, AsyncCommit: true})
-	}
-	if err == nil {
-		err = n.build(ctx)
-	}
-	if err != nil {
-		n.closePools()
+	n := &Node{Pool: p.general, pools: p, o: o, done: make(chan struct{})}
+	if err := n.build(ctx); err != nil {
+		p.close()
 		return nil, err
 	}
 	return n, nil
-}
-
-// closePools closes the pools, which may be one.
-func (n *Node) closePools() {
-	if n.queue != nil && n.queue != n.Pool {
-		n.queue.Close()
-	}
-	n.Pool.Close()
 }
 
 func (n *Node) build(ctx context.Context) error {
@@ -119,14 +104,14 @@ func (n *Node) build(ctx context.Context) error {
 		n.o.WebhookSchedule = c.WebhookSchedule
 	}
 	n.deliverer = webhook.NewDeliverer(webhook.DelivererConfig{
-		Pool: n.Pool, Secrets: n.Secrets, Poster: outside, Clock: n.o.Clock, Logger: n.o.Logger, Schedule: n.o.WebhookSchedule,
+		Pool: n.pools.keyed, Secrets: n.Secrets, Poster: outside, Clock: n.o.Clock, Logger: n.o.Logger, Schedule: n.o.WebhookSchedule,
 	})
 	river, err := newRiver(n)
 	if err != nil {
 		return err
 	}
 	n.Tasks = task.New(task.Deps{
-		Pool: n.Pool, River: river, Images: outside, Providers: n.providers(), Store: n.store, Clock: n.o.Clock, Logger: n.o.Logger,
+		Pool: n.pools.keyed, River: river, Images: outside, Providers: n.providers(), Store: n.store, Clock: n.o.Clock, Logger: n.o.Logger,
 		Wake: n.wake, Node: nodeName(n.o.Clock()), SandboxForLive: c.SandboxForLive, LeaseSeconds: c.TaskLeaseSeconds,
 	})
 	return n.buildHandler(ctx)
@@ -162,7 +147,7 @@ func (n *Node) buildAuth() error {
 	if err != nil {
 		return fmt.Errorf("EGGAPI_AUTH_SECRETS: %w", err)
 	}
-	n.Keyring = auth.NewKeyring(auth.KeyringConfig{Pool: n.Pool, Clock: n.o.Clock, Logger: n.o.Logger})
+	n.Keyring = auth.NewKeyring(auth.KeyringConfig{Pool: n.pools.keyed, Clock: n.o.Clock, Logger: n.o.Logger})
 	parsed, err := config.ParseSealKeys(c.SealKeys)
 	if err != nil {
 		return err
@@ -175,7 +160,7 @@ func (n *Node) buildAuth() error {
 	if err != nil {
 		return fmt.Errorf("EGGAPI_SEAL_KEYS: %w", err)
 	}
-	n.Secrets = webhook.NewSecrets(n.Pool, sealer, n.o.Clock)
+	n.Secrets = webhook.NewSecrets(n.pools.keyed, sealer, n.o.Clock)
 	return nil
 }
 

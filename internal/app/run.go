@@ -29,10 +29,6 @@ const (
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
 	completedRetention = 5 * time.Minute
-
-	// queueConns are the connections of River's own statements: a listener, a fetch and a completion for each of two queues,
-	// and the leader's chores.
-	queueConns = 6
 )
 
 // newRiver gives a client that inserts jobs, and works them too when the node does.
@@ -50,7 +46,7 @@ func newRiver(n *Node) (*task.River, error) {
 		river.AddWorker(cfg.Workers, &task.Advancer{Tasks: n.tasks})
 		river.AddWorker(cfg.Workers, n.deliverer)
 	}
-	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.queue), cfg)
+	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.pools.queue), cfg)
 	return client, fault.Wrap(err, "make the queue's client")
 }
 
@@ -60,7 +56,7 @@ func (n *Node) wake(ctx context.Context, queues ...string) error {
 	for i, q := range queues {
 		payloads[i] = fmt.Sprintf(`{"queue": %q}`, q)
 	}
-	return riverpgxv5.New(n.Pool).GetExecutor().NotifyMany(ctx, &riverdriver.NotifyManyParams{
+	return riverpgxv5.New(n.pools.keyed).GetExecutor().NotifyMany(ctx, &riverdriver.NotifyManyParams{
 		Topic: "river_insert", Payload: payloads,
 	})
 }
@@ -130,7 +126,7 @@ func (n *Node) Stop(ctx context.Context) {
 	if err := n.Tasks.Close(ctx); err != nil {
 		n.o.Logger.WarnContext(ctx, "what was being accepted did not end in time", "error", err)
 	}
-	n.closePools()
+	n.pools.close()
 	if err := n.store.Close(); err != nil {
 		n.o.Logger.WarnContext(ctx, "the storage did not close", "error", err)
 	}

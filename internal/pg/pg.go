@@ -29,6 +29,12 @@ type Options struct {
 	// AsyncCommit lets commits return before they are on disk: a crash of the database may undo the last fraction of a
 	// second. For what is simply done again.
 	AsyncCommit bool
+	// NoScans leaves a table to be read whole only where no index serves. For a queue, which was empty when it was last
+	// analyzed or full, and is the other now.
+	NoScans bool
+	// Keyed is for a pool whose statements all find their rows by keys, one or a list of them: one plan serves lists of any
+	// length, and only indexes and nested loops are considered.
+	Keyed bool
 }
 
 // Connect opens a pool. It fails when the URL is malformed; the server need not be up yet.
@@ -49,6 +55,12 @@ func Connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) 
 	setDefault(params, "idle_in_transaction_session_timeout", millis(10*time.Second))
 	if o.AsyncCommit {
 		params["synchronous_commit"] = "off"
+	}
+	if o.NoScans || o.Keyed {
+		params["enable_seqscan"] = "off"
+	}
+	if o.Keyed {
+		params["plan_cache_mode"], params["enable_hashjoin"], params["enable_mergejoin"] = "force_generic_plan", "off", "off"
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	return pool, fault.Wrap(err, "open the database pool")

@@ -33,7 +33,6 @@ func InPipe(ctx context.Context, pool *pgxpool.Pool, f func(p *Pipe) error) erro
 	defer conn.Release()
 	p := &Pipe{conn: conn, noted: &pgx.Batch{}}
 	p.Note("begin")
-	p.Note("set local plan_cache_mode to force_generic_plan")
 	err = f(p)
 	if err == nil {
 		p.Note("commit")
