@@ -7,6 +7,12 @@ import (
 	"github.com/eggapi/eggapi/internal/provider"
 )
 
+// How many sets of one kind run at a time.
+const (
+	WriteSlots = writeSlots
+	ReadSlots  = readSlots
+)
+
 // End lets tests end a task as workers and the sweep do.
 func (t *Tasks) End(ctx context.Context, taskID string) error {
 	return t.end(ctx, taskID, provider.TimeoutFailure)

@@ -13,13 +13,13 @@ import (
 // the test holds: locks taken in the sets' own order would cross.
 func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 	t.Parallel()
-	const users = 30
+	const users, fillers = 30, 2 * task.WriteSlots
 	one := patient(t)
 	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
 	for i := range users {
 		payer(t, one, fmt.Sprintf("usr_%02d", i), 4)
 	}
-	for i := range 4 {
+	for i := range fillers {
 		payer(t, one, fmt.Sprintf("filler_%d", i), 2)
 	}
 	for what, halfWay := range map[string]string{
@@ -27,7 +27,7 @@ func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 		"keys": `insert into idempotency_keys (user_id, environment, key, fingerprint, task_id, expires_at)
 			values ('usr_15', 'live', 'key', '', '', now() + interval '1 hour')`,
 	} {
-		fillers := lock(t, one, "select from accounts where user_id like 'filler%' for update")
+		filled := lock(t, one, "select from accounts where user_id like 'filler%' for update")
 		var all sync.WaitGroup
 		submit := func(s *apitest.Server, userID string, key *string) {
 			all.Go(func() {
@@ -37,10 +37,10 @@ func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 				}
 			})
 		}
-		for i := range 4 {
+		for i := range fillers {
 			submit(nodes[i%2], fmt.Sprintf("filler_%d", i), nil)
 		}
-		waitForLocks(t, one, 4)
+		waitForLocks(t, one, fillers)
 		held := lock(t, one, halfWay)
 		for i := range users {
 			for n, u := range []int{i, users - 1 - i} {
@@ -52,13 +52,13 @@ func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 				apitest.Eventually(t, "the order waits in its place", func() bool { return nodes[n].Node.Tasks.Waiting() == i+1 })
 			}
 		}
-		fillers()
+		filled()
 		waitForLocks(t, one, 2)
 		held()
 		all.Wait()
 	}
-	if n := count(t, one, "select count(*) from tasks"); n != 3*users+8 {
-		t.Errorf("%d tasks are stored, want %d", n, 3*users+8)
+	if n := count(t, one, "select count(*) from tasks"); n != 3*users+2*fillers {
+		t.Errorf("%d tasks are stored, want %d", n, 3*users+2*fillers)
 	}
 	one.CheckBooks(t)
 	if n := deadlocks(t, one); n != 0 {
@@ -81,7 +81,7 @@ func TestShared_LeasesInOppositeOrdersDoNotDeadlock(t *testing.T) {
 			all.Go(func() { _, _ = two.Node.Tasks.Lease(t.Context(), ids[len(ids)-1-i], "w2") })
 		}
 		apitest.Eventually(t, "all requests wait", func() bool {
-			return one.Node.Tasks.Waiting()+two.Node.Tasks.Waiting() == 2*len(ids)-2
+			return one.Node.Tasks.Waiting()+two.Node.Tasks.Waiting() == 2*len(ids)-task.WriteSlots
 		})
 		free()
 		all.Wait()

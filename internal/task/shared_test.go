@@ -30,32 +30,32 @@ type jam struct {
 func submitJam(t *testing.T, s *apitest.Server) jam {
 	t.Helper()
 	rich := s.NewAccount(t)
-	return jam{"lock table accounts in exclusive mode", 2, func(ctx context.Context) error {
+	return jam{"lock table accounts in exclusive mode", task.WriteSlots, func(ctx context.Context) error {
 		_, err := s.Node.Tasks.Submit(ctx, task.Caller{UserID: rich.UserID, Environment: "live"}, fox(1))
 		return err
 	}}
 }
 
 func endJam(s *apitest.Server) jam {
-	return jam{"lock table tasks in exclusive mode", 2, func(ctx context.Context) error { return s.Node.Tasks.End(ctx, "gen_none") }}
+	return jam{"lock table tasks in exclusive mode", task.WriteSlots, func(ctx context.Context) error { return s.Node.Tasks.End(ctx, "gen_none") }}
 }
 
 func leaseJam(s *apitest.Server) jam {
-	return jam{"lock table tasks in exclusive mode", 2, func(ctx context.Context) error {
+	return jam{"lock table tasks in exclusive mode", task.WriteSlots, func(ctx context.Context) error {
 		_, err := s.Node.Tasks.Lease(ctx, "gen_none", "nobody")
 		return err
 	}}
 }
 
 func callJam(s *apitest.Server) jam {
-	return jam{"lock table attempts in exclusive mode", 2, func(ctx context.Context) error {
+	return jam{"lock table attempts in exclusive mode", task.WriteSlots, func(ctx context.Context) error {
 		_, err := s.Node.Tasks.NoteCall(ctx, "att_none", "gen_none", "nobody")
 		return err
 	}}
 }
 
 func readJam(s *apitest.Server) jam {
-	return jam{"lock table outputs in access exclusive mode", 4, func(ctx context.Context) error {
+	return jam{"lock table outputs in access exclusive mode", task.ReadSlots, func(ctx context.Context) error {
 		_, err := s.Node.Tasks.Get(ctx, db.TaskGetParams{ID: "gen_none"})
 		return err
 	}}

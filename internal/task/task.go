@@ -106,10 +106,10 @@ type Tasks struct {
 	reads     *coalesce.Group[db.TaskGetParams, *db.TaskGetRow]
 }
 
-// How the shared commits and reads are run. More slots than two let sets be smaller and commits more, and are slower; see
-// docs/performance.md.
+// How the shared commits and reads are run. More slots make sets smaller and commits more, and are slower; see
+// docs/decisions/0019-shared-commits.md.
 const (
-	writeSlots = 2
+	writeSlots = 1
 	readSlots  = 4
 	maxSet     = 256
 	maxWaiting = 4096

@@ -64,7 +64,7 @@ type addressed struct {
 
 // NewDeliverer returns a worker to be added to a River client that works the queue named by Queue.
 func NewDeliverer(c DelivererConfig) *Deliverer {
-	const slots, maxSet, maxWaiting = 2, 256, 4096
+	const slots, maxSet, maxWaiting = 1, 256, 4096
 	d := &Deliverer{
 		pool: c.Pool, secrets: c.Secrets, poster: c.Poster, clock: c.Clock, logger: c.Logger,
 		schedule: newSchedule(c.Schedule, c.Jitter), gate: newGate(c.Clock),

@@ -113,7 +113,7 @@ func (d *Deliverer) addDelivery(rows *db.WebhookDeliveryInsertSetParams, t tried
 	if t.outcome.code == "" {
 		status = t.outcome.status
 	}
-	rows.HttpStatuses = append(rows.HttpStatuses, int32(status)) //nolint:gosec // three digits
+	rows.HttpStatuses = append(rows.HttpStatuses, int32(status))
 	rows.ErrorCodes = append(rows.ErrorCodes, t.outcome.code)
 	rows.ResponseBodies = append(rows.ResponseBodies, t.outcome.reply)
 	rows.DurationsMs = append(rows.DurationsMs, int32(min(t.outcome.duration, time.Hour).Milliseconds())) //nolint:gosec // at most an hour
