@@ -20,3 +20,16 @@ func (q *Queries) QueueReady(ctx context.Context, db DBTX) (bool, error) {
 	err := row.Scan(&has_jobs)
 	return has_jobs, err
 }
+
+const queueWake = `-- name: QueueWake :exec
+select set_config('synchronous_commit', 'off', true),
+  pg_notify(current_schema() || '.river_insert', jsonb_build_object('queue', q.queue)::text)
+from unnest($1::text[]) as q(queue)
+`
+
+// Tells River's workers of some queues, wherever they are, to look for jobs, in River's own words. Nothing is kept of it, so
+// its commit does not wait for the disk.
+func (q *Queries) QueueWake(ctx context.Context, db DBTX, queues []string) error {
+	_, err := db.Exec(ctx, queueWake, queues)
+	return err
+}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/eggapi/eggapi/internal/fault"
@@ -50,15 +48,9 @@ func newRiver(n *Node) (*task.River, error) {
 	return client, fault.Wrap(err, "make the queue's client")
 }
 
-// wake tells the workers of queues, wherever they are, to look for jobs. It speaks River's own notification.
+// wake tells the workers of queues, wherever they are, to look for jobs.
 func (n *Node) wake(ctx context.Context, queues ...string) error {
-	payloads := make([]string, len(queues))
-	for i, q := range queues {
-		payloads[i] = fmt.Sprintf(`{"queue": %q}`, q)
-	}
-	return riverpgxv5.New(n.pools.keyed).GetExecutor().NotifyMany(ctx, &riverdriver.NotifyManyParams{
-		Topic: "river_insert", Payload: payloads,
-	})
+	return pg.Q.QueueWake(ctx, n.pools.keyed, queues)
 }
 
 // tasks is asked for when work begins, since the worker needs the client and the client the worker.

@@ -42,7 +42,7 @@ func measureNodes(t *testing.T, b *bench) {
 	})
 	waits := two.startsSince(t, measured)
 	b.sheet.add(result{
-		key: "nodes/wait", what: "longest wait for one of 100 slots, 64 tasks in flight", value: percentile(waits, 100),
+		key: "nodes/wait", what: "longest wait for a worker while some are free, 64 tasks in flight", value: percentile(waits, 100),
 		detail: fmt.Sprintf("%d tasks, p50 %s ms, p99 %s ms", len(waits), number(percentile(waits, 50)), number(percentile(waits, 99))),
 	})
 	one.proveBooks(t)

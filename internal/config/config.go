@@ -69,7 +69,7 @@ type Config struct {
 	GeminiBaseURL    string         `env:"EGGAPI_GEMINI_BASE_URL" envDefault:"https://generativelanguage.googleapis.com"`
 	SandboxForLive   bool           `env:"EGGAPI_SANDBOX_FOR_LIVE"`
 	EgressAllow      []netip.Prefix `env:"EGGAPI_EGRESS_ALLOW"`
-	Workers          int            `env:"EGGAPI_WORKERS" envDefault:"50"`
+	Workers          int            `env:"EGGAPI_WORKERS" envDefault:"100"`
 	WebhookWorkers   int            `env:"EGGAPI_WEBHOOK_WORKERS" envDefault:"50"`
 	DatabaseConns    int32          `env:"EGGAPI_DATABASE_CONNS" envDefault:"16"`
 	PostgresBin      string         `env:"EGGAPI_POSTGRES_BIN"`

@@ -1,7 +1,6 @@
 package task
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -20,6 +19,8 @@ type submission struct {
 	task        db.Task
 }
 
+func (s *submission) keyed() bool { return s.caller.IdempotencyKey != nil }
+
 func (s *submission) live() bool { return s.caller.Environment == EnvironmentLive }
 
 func (s *submission) priceMicros() int64 { return s.task.UnitPriceMicros * int64(s.task.NumOutputs) }
@@ -31,137 +32,79 @@ func (s *submission) claim() claim {
 	return claim{s.caller.UserID, s.caller.Environment, *s.caller.IdempotencyKey}
 }
 
-// acceptSet decides the fate of each submission inside one transaction: the keys are claimed and the accounts locked, then
-// each is accepted or refused in the order of their coming, against what those before it left. A refused one leaves
-// nothing behind. The answer tells of a submission whose key was claimed before, so that nothing was stored for it.
+// acceptSet decides the fate of each submission: of most sets in one statement, else in turn. A refused one leaves nothing
+// behind. The answer tells of a submission whose key was claimed before, so that nothing was stored for it.
 func (t *Tasks) acceptSet(ctx context.Context, set []*submission) ([]coalesce.Reply[bool], error) {
-	replies := make([]coalesce.Reply[bool], len(set))
-	accepted := 0
-	err := pg.InPipe(ctx, t.Pool, func(p *pg.Pipe) error {
-		claims := claimKeys(ctx, p, set, replies)
-		books := ledger.LockAccounts(ctx, p, payers(set))
-		if err := p.Send(ctx); err != nil {
-			return err
-		}
-		claimed, err := claims.read()
-		if err != nil {
-			return err
-		}
-		if err := books.Read(); err != nil {
-			return err
-		}
-		var tasks db.TaskInsertSetParams
-		var forget db.IdempotencyForgetSetParams
-		for i, s := range set {
-			switch keyed := s.caller.IdempotencyKey != nil; {
-			case replies[i].Alone:
-			case keyed && !claimed[s.task.ID]:
-				replies[i].Answer = true
-			case s.live():
-				if err := books.Hold(s.task.ID, s.caller.UserID, s.priceMicros()); err != nil {
-					replies[i].Err = err
-					if keyed {
-						addForget(&forget, s.claim())
-					}
-					continue
-				}
-				addTask(&tasks, s.task)
-			default:
-				addTask(&tasks, s.task)
-			}
-		}
-		accepted = len(tasks.IDs)
-		if accepted > 0 {
-			tasks.JobKind, tasks.JobQueue, tasks.JobMaxAttempts = AdvanceArgs{}.Kind(), Queue, jobAttempts
-			pg.Q.TaskInsertSet(ctx, p, []db.TaskInsertSetParams{tasks})
-		}
-		if len(forget.Keys) > 0 {
-			pg.Q.IdempotencyForgetSet(ctx, p, []db.IdempotencyForgetSetParams{forget})
-		}
-		books.Write(ctx, p)
-		return nil
-	})
+	if slices.ContainsFunc(set, (*submission).keyed) {
+		return t.acceptInTurn(ctx, set)
+	}
+	accepted, err := t.acceptAtOnce(ctx, set)
 	if err != nil {
 		return nil, fault.Wrap(err, "accept tasks")
 	}
-	if accepted > 0 {
+	if len(accepted) > 0 {
 		t.bell.ring(ctx, Queue)
 	}
+	orders := map[string]int{}
+	for _, s := range set {
+		orders[s.caller.UserID]++
+	}
+	replies := make([]coalesce.Reply[bool], len(set))
+	var crowded []int // on accounts that have not enough for all, yet may have for some
+	for i, s := range set {
+		switch {
+		case accepted[s.task.ID]:
+		case orders[s.caller.UserID] == 1:
+			replies[i].Err = ledger.ErrInsufficient
+		default:
+			crowded = append(crowded, i)
+		}
+	}
+	t.acceptCrowded(ctx, set, crowded, replies)
 	return replies, nil
 }
 
-// payers are the users whose accounts a set may hold on.
-func payers(set []*submission) []string {
-	var users []string
+// acceptAtOnce stores what is paid for, and tells which tasks these are.
+func (t *Tasks) acceptAtOnce(ctx context.Context, set []*submission) (accepted map[string]bool, err error) {
+	var rows db.TaskInsertSetParams
 	for _, s := range set {
-		if s.live() {
-			users = append(users, s.caller.UserID)
-		}
+		addTask(&rows, s.task)
 	}
-	return users
-}
-
-// claims are the keys that a set asks for.
-type claims struct {
-	rows *db.IdempotencyClaimSetBatchResults
-}
-
-// claimKeys notes the claims of a set, in one order whoever asks, so that no two transactions wait for each other. Of two
-// submissions with one key the later is put off: whether it is a replay depends on what becomes of the first.
-func claimKeys(ctx context.Context, p *pg.Pipe, set []*submission, replies []coalesce.Reply[bool]) claims {
-	asked := map[claim]*submission{}
-	var keyed []*submission
-	for i, s := range set {
-		if s.caller.IdempotencyKey == nil {
-			continue
-		}
-		if asked[s.claim()] != nil {
-			replies[i].Alone = true
-			continue
-		}
-		asked[s.claim()] = s
-		keyed = append(keyed, s)
-	}
-	if len(keyed) == 0 {
-		return claims{}
-	}
-	slices.SortFunc(keyed, func(a, b *submission) int { return compareClaims(a.claim(), b.claim()) })
-	var rows db.IdempotencyClaimSetParams
-	for _, s := range keyed {
-		c := s.claim()
-		rows.UserIDs = append(rows.UserIDs, c.userID)
-		rows.Environments = append(rows.Environments, c.environment)
-		rows.Keys = append(rows.Keys, c.key)
-		rows.Fingerprints = append(rows.Fingerprints, s.fingerprint)
-		rows.TaskIDs = append(rows.TaskIDs, s.task.ID)
-	}
-	return claims{pg.Q.IdempotencyClaimSet(ctx, p, []db.IdempotencyClaimSetParams{rows})}
-}
-
-// read gives the tasks whose claims were taken.
-func (c claims) read() (map[string]bool, error) {
-	if c.rows == nil {
-		return nil, nil
-	}
-	taskIDs, err := pg.Rows(c.rows.Query)
-	if err != nil {
-		return nil, fault.Wrap(err, "claim idempotency keys")
-	}
-	taken := make(map[string]bool, len(taskIDs))
+	// An error of the commit is told with the rows, since the statement is a transaction of its own.
+	taskIDs, err := pg.Q.TaskAcceptSet(ctx, t.Pool, db.TaskAcceptSetParams(withJobs(rows)))
+	accepted = make(map[string]bool, len(taskIDs))
 	for _, taskID := range taskIDs {
-		taken[taskID] = true
+		accepted[taskID] = true
 	}
-	return taken, nil
+	return accepted, err
 }
 
-func compareClaims(a, b claim) int {
-	return cmp.Or(cmp.Compare(a.userID, b.userID), cmp.Compare(a.environment, b.environment), cmp.Compare(a.key, b.key))
+// acceptCrowded decides some of a set in turn. What becomes of them changes nothing for the others, who were answered.
+func (t *Tasks) acceptCrowded(ctx context.Context, set []*submission, crowded []int, replies []coalesce.Reply[bool]) {
+	if len(crowded) == 0 {
+		return
+	}
+	rest := make([]*submission, len(crowded))
+	for n, i := range crowded {
+		rest[n] = set[i]
+	}
+	told, err := t.acceptInTurn(ctx, rest)
+	for n, i := range crowded {
+		switch {
+		case err == nil:
+			replies[i] = told[n]
+		case pg.RolledBack(err):
+			replies[i].Alone = true
+		default:
+			replies[i].Err = err
+		}
+	}
 }
 
-func addForget(f *db.IdempotencyForgetSetParams, c claim) {
-	f.UserIDs = append(f.UserIDs, c.userID)
-	f.Environments = append(f.Environments, c.environment)
-	f.Keys = append(f.Keys, c.key)
+// withJobs adds what is the same for every task's job.
+func withJobs(rows db.TaskInsertSetParams) db.TaskInsertSetParams {
+	rows.JobKind, rows.JobQueue, rows.JobMaxAttempts = AdvanceArgs{}.Kind(), Queue, jobAttempts
+	return rows
 }
 
 func addTask(rows *db.TaskInsertSetParams, t db.Task) {

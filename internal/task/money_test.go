@@ -123,32 +123,42 @@ func TestMoney_ReplayChargesOnce(t *testing.T) {
 	}
 }
 
-// Each table that accepting a task writes to is made to refuse in turn.
+// Each table that accepting a task writes to is made to refuse in turn, at the statement and at the commit.
 func TestMoney_AcceptIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t, apitest.Options{NoWork: true})
 	a := s.NewAccount(t)
 	exec(t, s, `create function refuse_write() returns trigger language plpgsql as $$ begin raise exception 'planted'; end $$`)
 	tables := []string{"idempotency_keys", "river_job", "tasks", "holds", "accounts"}
-	for _, broken := range tables {
-		exec(t, s, fmt.Sprintf("create trigger planted before insert or update on %s for each row execute function refuse_write()", broken))
-		key := "key-" + broken
-		got, err := s.WithKey(t, a.LiveKey).GenerateWithResponse(t.Context(), &apiclient.GenerateParams{IdempotencyKey: &key},
-			apiclient.GenerateRequest{Model: "nanobanana", Prompt: "a fox"})
-		if err != nil {
-			t.Fatalf("submit: %v", err)
-		}
-		if got.JSON500 == nil {
-			t.Errorf("with %s broken: answered %s", broken, got.Status())
-		}
-		exec(t, s, fmt.Sprintf("drop trigger planted on %s", broken))
-		for _, table := range tables[:4] {
-			if n := count(t, s, "select count(*) from "+table); n != 0 {
-				t.Errorf("with %s broken: %d rows were left in %s", broken, n, table)
+	for _, plant := range []string{
+		"create trigger planted before insert or update on %s for each row execute function refuse_write()",
+		"create constraint trigger planted after insert or update on %s deferrable initially deferred for each row execute function refuse_write()",
+	} {
+		for i, broken := range tables {
+			exec(t, s, fmt.Sprintf(plant, broken))
+			order := apiclient.GenerateRequest{Model: "nanobanana", Prompt: "a fox"}
+			ways := []*apiclient.GenerateParams{{IdempotencyKey: new("key-" + broken)}, {}}
+			if i == 0 {
+				ways = ways[:1] // nothing is written to it without a key
 			}
-		}
-		if n := count(t, s, "select held_micros from accounts where user_id = $1", a.UserID); n != 0 {
-			t.Errorf("with %s broken: %d micros were left held", broken, n)
+			for _, params := range ways {
+				got, err := s.WithKey(t, a.LiveKey).GenerateWithResponse(t.Context(), params, order)
+				if err != nil {
+					t.Fatalf("submit: %v", err)
+				}
+				if got.JSON500 == nil {
+					t.Errorf("with %s broken: answered %s", broken, got.Status())
+				}
+			}
+			exec(t, s, fmt.Sprintf("drop trigger planted on %s", broken))
+			for _, table := range tables[:4] {
+				if n := count(t, s, "select count(*) from "+table); n != 0 {
+					t.Errorf("with %s broken: %d rows were left in %s", broken, n, table)
+				}
+			}
+			if n := count(t, s, "select held_micros from accounts where user_id = $1", a.UserID); n != 0 {
+				t.Errorf("with %s broken: %d micros were left held", broken, n)
+			}
 		}
 	}
 }

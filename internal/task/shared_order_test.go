@@ -13,57 +13,75 @@ import (
 // the test holds: locks taken in the sets' own order would cross.
 func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 	t.Parallel()
-	const users, fillers = 30, 2 * task.WriteSlots
+	const rounds = 4 // locks in no order do not cross every time
 	one := patient(t)
-	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
-	for i := range users {
-		payer(t, one, fmt.Sprintf("usr_%02d", i), 4)
+	c := crossing{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	for i := range crossingUsers {
+		payer(t, one, crossingUser(i), 5*rounds)
 	}
-	for i := range fillers {
-		payer(t, one, fmt.Sprintf("filler_%d", i), 2)
+	for i := range c {
+		payer(t, one, fmt.Sprintf("filler_%d", i), 3*rounds*task.WriteSlots)
 	}
-	for what, halfWay := range map[string]string{
-		"accounts": "select from accounts where user_id = 'usr_15' for update",
-		"keys": `insert into idempotency_keys (user_id, environment, key, fingerprint, task_id, expires_at)
-			values ('usr_15', 'live', 'key', '', '', now() + interval '1 hour')`,
-	} {
-		filled := lock(t, one, "select from accounts where user_id like 'filler%' for update")
-		var all sync.WaitGroup
-		submit := func(s *apitest.Server, userID string, key *string) {
-			all.Go(func() {
-				c := task.Caller{UserID: userID, Environment: "live", IdempotencyKey: key}
-				if _, err := s.Node.Tasks.Submit(t.Context(), c, fox(1)); err != nil {
-					t.Errorf("%s: %s is told %v", what, userID, err)
-				}
-			})
-		}
-		for i := range fillers {
-			submit(nodes[i%2], fmt.Sprintf("filler_%d", i), nil)
-		}
-		waitForLocks(t, one, fillers)
-		held := lock(t, one, halfWay)
-		for i := range users {
-			for n, u := range []int{i, users - 1 - i} {
-				var key *string
-				if what == "keys" {
-					key = new("key")
-				}
-				submit(nodes[n], fmt.Sprintf("usr_%02d", u), key)
-				apitest.Eventually(t, "the order waits in its place", func() bool { return nodes[n].Node.Tasks.Waiting() == i+1 })
-			}
-		}
-		filled()
-		waitForLocks(t, one, 2)
-		held()
-		all.Wait()
+	const heldAccount = "select from accounts where user_id = 'usr_15' for update"
+	for round := range rounds {
+		c.cross(t, heldAccount, "", "")
+		c.cross(t, heldAccount, fmt.Sprintf("one %d", round), fmt.Sprintf("two %d", round))
+		key := fmt.Sprintf("both %d", round)
+		c.cross(t, fmt.Sprintf(`insert into idempotency_keys (user_id, environment, key, fingerprint, task_id, expires_at)
+			values ('usr_15', 'live', '%s', '', '', now() + interval '1 hour')`, key), key, key)
 	}
-	if n := count(t, one, "select count(*) from tasks"); n != 3*users+2*fillers {
-		t.Errorf("%d tasks are stored, want %d", n, 3*users+2*fillers)
+	// With a key of both nodes one of the two orders is a replay.
+	const want = rounds * (5*crossingUsers + 3*len(c)*task.WriteSlots)
+	if n := count(t, one, "select count(*) from tasks"); n != want {
+		t.Errorf("%d tasks are stored, want %d", n, want)
 	}
 	one.CheckBooks(t)
 	if n := deadlocks(t, one); n != 0 {
 		t.Errorf("%d deadlocks", n)
 	}
+}
+
+// crossing is two nodes on one database.
+type crossing [2]*apitest.Server
+
+const crossingUsers = 30
+
+func crossingUser(i int) string { return fmt.Sprintf("usr_%02d", i) }
+
+// cross runs a set on each node, while the rows that a statement locks are held half-way. Each node's orders have a key, or
+// none.
+func (c crossing) cross(t *testing.T, halfWay string, keys ...string) {
+	t.Helper()
+	filled := lock(t, c[0], "select from accounts where user_id like 'filler%' for update")
+	var all sync.WaitGroup
+	submit := func(node int, userID, key string) {
+		all.Go(func() {
+			caller := task.Caller{UserID: userID, Environment: "live"}
+			if key != "" {
+				caller.IdempotencyKey = &key
+			}
+			if _, err := c[node].Node.Tasks.Submit(t.Context(), caller, fox(1)); err != nil {
+				t.Errorf("%q: %s is told %v", key, userID, err)
+			}
+		})
+	}
+	for node := range c {
+		for range task.WriteSlots {
+			submit(node, fmt.Sprintf("filler_%d", node), "")
+		}
+	}
+	waitForLocks(t, c[0], len(c)*task.WriteSlots)
+	held := lock(t, c[0], halfWay)
+	for i := range crossingUsers {
+		for node, user := range []int{i, crossingUsers - 1 - i} {
+			submit(node, crossingUser(user), keys[node])
+			apitest.Eventually(t, "the order waits in its place", func() bool { return c[node].Node.Tasks.Waiting() == i+1 })
+		}
+	}
+	filled()
+	waitForLocks(t, c[0], len(c))
+	held()
+	all.Wait()
 }
 
 // Two nodes lease the same tasks, and lease what the other asked for last first.

@@ -2,44 +2,126 @@ package task_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/eggapi/eggapi/gen/apiclient"
 	"github.com/eggapi/eggapi/internal/apitest"
+	"github.com/eggapi/eggapi/internal/ledger"
+	"github.com/eggapi/eggapi/internal/task"
 )
 
 func TestShared_PoisonedSubmitFailsAloneAndTheOthersAreAccepted(t *testing.T) {
 	t.Parallel()
+	for name, key := range map[string]string{"with keys": "key-%d", "without": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := patient(t)
+			j, a := submitJam(t, s), s.NewAccount(t)
+			exec(t, s, `create function refuse_poison() returns trigger language plpgsql as $$ begin
+				if new.prompt = 'poison' then raise exception 'planted'; end if; return new; end $$`)
+			exec(t, s, "create trigger planted before insert on tasks for each row execute function refuse_poison()")
+			client := s.WithKey(t, a.LiveKey)
+			answers := make([]told, 61)
+			j.inOneSet(t, s, len(answers), func(i int) {
+				prompt := fmt.Sprintf("a fox %d", i)
+				if i == 30 {
+					prompt = "poison"
+				}
+				answers[i] = order(t.Context(), client, strings.ReplaceAll(key, "%d", strconv.Itoa(i)), prompt)
+			})
+			for i, a := range answers {
+				if (a.status == 500) != (i == 30) || (a.status == 202) != (i != 30) {
+					t.Errorf("order %d was answered %d %s", i, a.status, a.code)
+				}
+			}
+			if n := count(t, s, "select count(*) from tasks where user_id = $1", a.UserID); n != 60 {
+				t.Errorf("%d tasks are stored, want 60", n)
+			}
+			if n := count(t, s, "select count(*) from idempotency_keys where key = 'key-30'"); n != 0 {
+				t.Error("the poisoned order has kept its key")
+			}
+			if n := count(t, s, "select held_micros from accounts where user_id = $1", a.UserID); n != 60*nanobananaMicros {
+				t.Errorf("%d micros are held, want %d", n, 60*nanobananaMicros)
+			}
+			s.CheckBooks(t)
+		})
+	}
+}
+
+// Both have seen the balance when the first of them takes it.
+func TestMoney_TwoNodesDecidingAtOnceSpendABalanceOnce(t *testing.T) {
+	t.Parallel()
+	one := patient(t)
+	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	payer(t, one, "usr_1", 1)
+	free := lock(t, one, "select from accounts where user_id = 'usr_1' for update")
+	errs := make([]error, len(nodes))
+	var all sync.WaitGroup
+	for i, n := range nodes {
+		all.Go(func() {
+			_, errs[i] = n.Node.Tasks.Submit(t.Context(), task.Caller{UserID: "usr_1", Environment: "live"}, fox(1))
+		})
+	}
+	waitForLocks(t, one, len(nodes))
+	free()
+	all.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), ledger.ErrInsufficient) {
+		t.Errorf("told %v; want one accepted and one refused", errs)
+	}
+	one.CheckBooks(t)
+}
+
+// In one set: orders of an account that has money for some of them, of one that has enough, live and for test, and of one
+// that has none.
+func TestMoney_AccountThatCannotPayForAllItsOrdersOfASetPaysForSome(t *testing.T) {
+	t.Parallel()
+	const covered, each = 7, 20
 	s := patient(t)
-	j, a := submitJam(t, s), s.NewAccount(t)
-	exec(t, s, `create function refuse_poison() returns trigger language plpgsql as $$ begin
-		if new.prompt = 'poison' then raise exception 'planted'; end if; return new; end $$`)
-	exec(t, s, "create trigger planted before insert on tasks for each row execute function refuse_poison()")
-	client := s.WithKey(t, a.LiveKey)
-	answers := make([]told, 61)
+	j := submitJam(t, s)
+	short, rich, poor := s.NewPoorAccount(t), s.NewAccount(t), s.NewPoorAccount(t)
+	s.TopUp(t, short.UserID, covered*nanobananaMicros)
+	keys := []string{short.LiveKey, rich.LiveKey, rich.TestKey}
+	answers := make([]told, len(keys)*each+1)
 	j.inOneSet(t, s, len(answers), func(i int) {
-		prompt := fmt.Sprintf("a fox %d", i)
-		if i == 30 {
-			prompt = "poison"
+		key := poor.LiveKey
+		if i > 0 {
+			key = keys[i%len(keys)]
 		}
-		answers[i] = order(t.Context(), client, fmt.Sprintf("key-%d", i), prompt)
+		answers[i] = order(t.Context(), s.WithKey(t, key), "", fmt.Sprintf("a fox %d", i))
 	})
-	for i, a := range answers {
-		if (a.status == 500) != (i == 30) || (a.status == 202) != (i != 30) {
-			t.Errorf("order %d was answered %d %s", i, a.status, a.code)
+	if answers[0].code != "INSUFFICIENT_BALANCE" {
+		t.Errorf("who has no money is told %d %s", answers[0].status, answers[0].code)
+	}
+	for of, want := range []int{covered, each, each} {
+		accepted, refused := 0, 0
+		for i, a := range answers {
+			switch {
+			case i == 0 || i%len(keys) != of:
+			case a.status == 202:
+				accepted++
+			case a.code == "INSUFFICIENT_BALANCE":
+				refused++
+			}
+		}
+		if accepted != want || refused != each-want {
+			t.Errorf("account %d: %d accepted and %d refused, want %d of %d accepted", of, accepted, refused, want, each)
 		}
 	}
-	if n := count(t, s, "select count(*) from tasks where user_id = $1", a.UserID); n != 60 {
-		t.Errorf("%d tasks are stored, want 60", n)
-	}
-	if n := count(t, s, "select count(*) from idempotency_keys where key = 'key-30'"); n != 0 {
-		t.Error("the poisoned order has kept its key")
-	}
-	if n := count(t, s, "select held_micros from accounts where user_id = $1", a.UserID); n != 60*nanobananaMicros {
-		t.Errorf("%d micros are held, want %d", n, 60*nanobananaMicros)
+	for query, want := range map[string]int{
+		"select count(*) from tasks where environment = 'live' and user_id = $1": covered,
+		"select held_micros from accounts where user_id = $1":                    covered * nanobananaMicros,
+		"select count(*) from holds where user_id = $1":                          covered,
+	} {
+		if n := count(t, s, query, short.UserID); n != want {
+			t.Errorf("%s: %d, want %d", query, n, want)
+		}
 	}
 	s.CheckBooks(t)
 }

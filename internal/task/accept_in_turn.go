@@ -1,0 +1,144 @@
+package task
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/coalesce"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/ledger"
+	"github.com/eggapi/eggapi/internal/pg"
+)
+
+// acceptInTurn does what acceptSet does inside one transaction: the keys are claimed and the accounts locked, then each
+// submission is accepted or refused in the order of their coming, against what those before it left.
+func (t *Tasks) acceptInTurn(ctx context.Context, set []*submission) ([]coalesce.Reply[bool], error) {
+	replies := make([]coalesce.Reply[bool], len(set))
+	accepted := 0
+	err := pg.InPipe(ctx, t.Pool, func(p *pg.Pipe) error {
+		claims := claimKeys(ctx, p, set, replies)
+		books := ledger.LockAccounts(ctx, p, payers(set))
+		if err := p.Send(ctx); err != nil {
+			return err
+		}
+		claimed, err := claims.read()
+		if err != nil {
+			return err
+		}
+		if err := books.Read(); err != nil {
+			return err
+		}
+		var tasks db.TaskInsertSetParams
+		var forget db.IdempotencyForgetSetParams
+		for i, s := range set {
+			switch {
+			case replies[i].Alone:
+			case s.keyed() && !claimed[s.task.ID]:
+				replies[i].Answer = true
+			case s.live():
+				if err := books.Hold(s.task.ID, s.caller.UserID, s.priceMicros()); err != nil {
+					replies[i].Err = err
+					if s.keyed() {
+						addForget(&forget, s.claim())
+					}
+					continue
+				}
+				addTask(&tasks, s.task)
+			default:
+				addTask(&tasks, s.task)
+			}
+		}
+		accepted = len(tasks.IDs)
+		if accepted > 0 {
+			pg.Q.TaskInsertSet(ctx, p, []db.TaskInsertSetParams{withJobs(tasks)})
+		}
+		if len(forget.Keys) > 0 {
+			pg.Q.IdempotencyForgetSet(ctx, p, []db.IdempotencyForgetSetParams{forget})
+		}
+		books.Write(ctx, p)
+		return nil
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, "accept tasks")
+	}
+	if accepted > 0 {
+		t.bell.ring(ctx, Queue)
+	}
+	return replies, nil
+}
+
+// payers are the users whose accounts a set may hold on.
+func payers(set []*submission) []string {
+	var users []string
+	for _, s := range set {
+		if s.live() {
+			users = append(users, s.caller.UserID)
+		}
+	}
+	return users
+}
+
+// claims are the keys that a set asks for.
+type claims struct {
+	rows *db.IdempotencyClaimSetBatchResults
+}
+
+// claimKeys notes the claims of a set, in one order whoever asks, so that no two transactions wait for each other. Of two
+// submissions with one key the later is put off: whether it is a replay depends on what becomes of the first.
+func claimKeys(ctx context.Context, p *pg.Pipe, set []*submission, replies []coalesce.Reply[bool]) claims {
+	asked := map[claim]*submission{}
+	var keyed []*submission
+	for i, s := range set {
+		if !s.keyed() {
+			continue
+		}
+		if asked[s.claim()] != nil {
+			replies[i].Alone = true
+			continue
+		}
+		asked[s.claim()] = s
+		keyed = append(keyed, s)
+	}
+	if len(keyed) == 0 {
+		return claims{}
+	}
+	slices.SortFunc(keyed, func(a, b *submission) int { return compareClaims(a.claim(), b.claim()) })
+	var rows db.IdempotencyClaimSetParams
+	for _, s := range keyed {
+		c := s.claim()
+		rows.UserIDs = append(rows.UserIDs, c.userID)
+		rows.Environments = append(rows.Environments, c.environment)
+		rows.Keys = append(rows.Keys, c.key)
+		rows.Fingerprints = append(rows.Fingerprints, s.fingerprint)
+		rows.TaskIDs = append(rows.TaskIDs, s.task.ID)
+	}
+	return claims{pg.Q.IdempotencyClaimSet(ctx, p, []db.IdempotencyClaimSetParams{rows})}
+}
+
+// read gives the tasks whose claims were taken.
+func (c claims) read() (map[string]bool, error) {
+	if c.rows == nil {
+		return nil, nil
+	}
+	taskIDs, err := pg.Rows(c.rows.Query)
+	if err != nil {
+		return nil, fault.Wrap(err, "claim idempotency keys")
+	}
+	taken := make(map[string]bool, len(taskIDs))
+	for _, taskID := range taskIDs {
+		taken[taskID] = true
+	}
+	return taken, nil
+}
+
+func compareClaims(a, b claim) int {
+	return cmp.Or(cmp.Compare(a.userID, b.userID), cmp.Compare(a.environment, b.environment), cmp.Compare(a.key, b.key))
+}
+
+func addForget(f *db.IdempotencyForgetSetParams, c claim) {
+	f.UserIDs = append(f.UserIDs, c.userID)
+	f.Environments = append(f.Environments, c.environment)
+	f.Keys = append(f.Keys, c.key)
+}
