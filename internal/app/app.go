@@ -194,7 +194,7 @@ func (n *Node) buildHandler(ctx context.Context) error {
 		Contract: gen.Contract, Handlers: h, Keys: n.Keyring, Sessions: n.Sessions, Files: files{n.store, n.o.Logger}, Pages: pages,
 		Translate: pg.Public, Registry: n.o.Registry, Logger: n.o.Logger, Clock: n.o.Clock,
 		TrustedOrigins: append([]string{strings.TrimSuffix(c.PublicURL, "/")}, c.TrustedOrigins...), TrustedProxies: c.TrustedProxies,
-		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit),
+		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), MaxRequests: c.MaxRequests,
 	})
 	n.Handler = e
 	return err

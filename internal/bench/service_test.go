@@ -39,10 +39,11 @@ const (
 
 const publicURL = "http://bench.example"
 
-// How many tasks a node works at a time, and how many webhooks it sends: the defaults.
+// How many tasks a node works at a time, how many webhooks it sends and how many requests it answers: the defaults.
 const (
 	taskWorkers    = 100
 	webhookWorkers = 50
+	maxRequests    = 1024
 )
 
 // service is a process that answers.
@@ -104,7 +105,7 @@ func runNode(ctx context.Context, o order) error {
 		Config: config.Config{
 			Environment: "development", DatabaseURL: config.Secret(o.DatabaseURL), DataDir: o.DataDir, PublicURL: publicURL,
 			AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
-			DatabaseConns: int32(o.Conns), TaskLeaseSeconds: 30, Workers: taskWorkers, WebhookWorkers: webhookWorkers,
+			DatabaseConns: int32(o.Conns), MaxRequests: maxRequests, TaskLeaseSeconds: 30, Workers: taskWorkers, WebhookWorkers: webhookWorkers,
 			EgressAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		},
 		Logger:   slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),

@@ -51,7 +51,7 @@ func TestLoad_NamesTheVariableAndNeverItsValue(t *testing.T) {
 	for _, name := range []string{
 		"EGGAPI_ENV", "EGGAPI_TRUSTED_PROXIES", "EGGAPI_IP_LIMIT", "EGGAPI_KEY_LIMIT", "EGGAPI_SANDBOX_FOR_LIVE", "EGGAPI_EGRESS_ALLOW",
 		"EGGAPI_WORKERS", "EGGAPI_WEBHOOK_WORKERS", "EGGAPI_DATABASE_CONNS", "EGGAPI_LOG_LEVEL", "EGGAPI_DRAIN_SECONDS",
-		"EGGAPI_SHUTDOWN_SECONDS", "EGGAPI_TASK_LEASE_SECONDS",
+		"EGGAPI_SHUTDOWN_SECONDS", "EGGAPI_TASK_LEASE_SECONDS", "EGGAPI_MAX_REQUESTS",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, canary)
@@ -66,7 +66,7 @@ func TestLoad_NamesTheVariableAndNeverItsValue(t *testing.T) {
 func TestLoad_RefusesNumbersOutOfBounds(t *testing.T) {
 	for name, value := range map[string]string{
 		"EGGAPI_WORKERS": "0", "EGGAPI_WEBHOOK_WORKERS": "0", "EGGAPI_DATABASE_CONNS": "3", "EGGAPI_IP_LIMIT": "-1", "EGGAPI_KEY_LIMIT": "-1",
-		"EGGAPI_DRAIN_SECONDS": "-1", "EGGAPI_SHUTDOWN_SECONDS": "0", "EGGAPI_TASK_LEASE_SECONDS": "2",
+		"EGGAPI_DRAIN_SECONDS": "-1", "EGGAPI_SHUTDOWN_SECONDS": "0", "EGGAPI_TASK_LEASE_SECONDS": "2", "EGGAPI_MAX_REQUESTS": "-1",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)

@@ -41,6 +41,7 @@ type operation struct {
 	cost         int
 	betterAuth   bool // errors in Better Auth's format, and its Origin rules
 	noIPLimit    bool
+	bounded      bool     // its handler counts among those that run
 	notices      []notice // of its deprecation
 	shortcut     *shortcut
 }
@@ -91,7 +92,9 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		hasBody: op.RequestBody != nil, queryNames: map[string]bool{}, cost: 1,
 		betterAuth: op.Extensions["x-error-format"] == "better-auth",
 		noIPLimit:  op.Extensions["x-no-ip-limit"] == true,
-		shortcut:   newShortcut(doc, item, op),
+		// Probes tell whether the process lives, not whether it is busy; the contract itself costs nothing.
+		bounded:  op.Extensions["x-no-ip-limit"] != true && op.Responses.Value("503") != nil,
+		shortcut: newShortcut(doc, item, op),
 	}
 	if cost, ok := op.Extensions["x-rate-cost"].(float64); ok {
 		o.cost = int(cost)

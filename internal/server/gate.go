@@ -32,6 +32,9 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 			if slices.ContainsFunc(c.ParamValues(), func(v string) bool { return strings.Contains(v, "/") }) {
 				return echo.ErrNotFound
 			}
+			if op.bounded && s.crowd.full() {
+				return errCrowded
+			}
 			principal, err := s.authenticate(c, op)
 			if err != nil {
 				return err
@@ -41,6 +44,12 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 			}
 			if err := s.validate(c, op); err != nil {
 				return err
+			}
+			if op.bounded {
+				if !s.crowd.enter() {
+					return errCrowded
+				}
+				defer s.crowd.leave()
 			}
 			s.install(c, op, principal)
 			if s.Between != nil {

@@ -52,6 +52,7 @@ type Deps struct {
 	BodyLimitBytes int64          // 0 = 1 MiB
 	IPLimit        ratelimit.Rule // zero = off
 	KeyLimit       ratelimit.Rule // zero = off
+	MaxRequests    int            // with handlers at a time; 0 = no bound
 	// Between runs after the gate of an operation and before its handler, and can refuse. Optional: the mock plays
 	// failures with it, the service has none.
 	Between func(operationID string, r *http.Request) error
@@ -67,6 +68,7 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 		return nil, err
 	}
 	s := &server{Deps: d, contract: contract, metrics: newMetrics(d.Registry, contract.operations)}
+	s.crowd.most = int64(d.MaxRequests)
 	if s.ipLimit, err = newLimit("ip", d.IPLimit, d.Clock); err != nil {
 		return nil, fmt.Errorf("set the limit per address: %w", err)
 	}
@@ -97,6 +99,7 @@ type server struct {
 	metrics  *metrics
 	ipLimit  *limit
 	keyLimit *limit
+	crowd    crowd
 }
 
 // door is every step that is the same for all requests. It is one middleware, since echo puts those it is given
