@@ -70,7 +70,8 @@ func (s *server) report(c echo.Context, op *operation, took time.Duration) {
 	s.metrics.count(op, status, took)
 	level := slog.LevelInfo
 	cause, failed := c.Get(causeKey).(error)
-	if failed && !errors.Is(cause, http.ErrAbortHandler) && r.Context().Err() == nil {
+	// A full house is no fault, and thousands of errors a second would be one more load.
+	if failed && !errors.Is(cause, http.ErrAbortHandler) && !errors.Is(cause, errCrowded) && r.Context().Err() == nil {
 		level = slog.LevelError
 	}
 	if !s.Logger.Enabled(r.Context(), level) {

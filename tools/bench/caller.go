@@ -20,7 +20,11 @@ type caller struct {
 	timeout time.Duration
 	conn    net.Conn
 	in      *bufio.Reader
+	used    time.Time // when the connection was opened or last used
 }
+
+// maxUnused is less than servers wait for a first request on a connection.
+const maxUnused = 3 * time.Second
 
 type answer struct {
 	status int
@@ -41,7 +45,7 @@ func (c *caller) dial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.conn, c.in = conn, bufio.NewReaderSize(conn, 4<<10)
+	c.conn, c.in, c.used = conn, bufio.NewReaderSize(conn, 4<<10), time.Now()
 	return nil
 }
 
@@ -52,9 +56,12 @@ func (c *caller) close() {
 	}
 }
 
-// ask sends a whole request and reads its answer. After a failure, or when the service says so, the next request goes
-// out on a new connection.
+// ask sends a whole request and reads its answer. After a failure or a long pause, or when the service says so, the next
+// request goes out on a new connection.
 func (c *caller) ask(ctx context.Context, request string) (answer, error) {
+	if time.Since(c.used) > maxUnused {
+		c.close()
+	}
 	if c.conn == nil {
 		if err := c.dial(ctx); err != nil {
 			time.Sleep(10 * time.Millisecond) // a refusal comes at once, and would be asked for again at once
@@ -62,6 +69,7 @@ func (c *caller) ask(ctx context.Context, request string) (answer, error) {
 		}
 	}
 	a, keep, err := c.exchange(request)
+	c.used = time.Now()
 	if err != nil || !keep {
 		c.close()
 	}
