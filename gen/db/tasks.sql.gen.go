@@ -67,7 +67,7 @@ const taskCount = `-- name: TaskCount :one
 select ((
   select count(*) from tasks t
   where t.user_id = $1 and t.environment = $2
-    and ($3::text is null or t.status = $3)
+    and (coalesce($3::text, 'failed') = 'failed' or t.status = $3)
     and (coalesce($3, '') not in ('pending', 'processing') or t.completed_at is null)
     and (coalesce($3, '') <> 'failed' or t.error is not null)
     and ($4::text is null or t.model = $4)
@@ -267,8 +267,8 @@ select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, 
 from (
   select p.id from tasks p
   where p.user_id = $1 and p.environment = $2
-    and ($3::text is null or p.status = $3)
-    -- What the partial indexes say of a status.
+    -- What the partial indexes say of a status; of failed ones not both, or the planner takes them for far fewer than they are.
+    and (coalesce($3::text, 'failed') = 'failed' or p.status = $3)
     and (coalesce($3, '') not in ('pending', 'processing') or p.completed_at is null)
     and (coalesce($3, '') <> 'failed' or p.error is not null)
     and ($4::text is null or p.model = $4)
