@@ -33,10 +33,15 @@ func (a *account) GetBalance(ctx context.Context, _ api.GetBalanceRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetBalance200JSONResponse{Data: api.Balance{
+	return api.GetBalance200JSONResponse{Data: ToBalance(row)}, nil
+}
+
+// ToBalance gives a balance as the contract has it.
+func ToBalance(row db.AccountGetRow) api.Balance {
+	return api.Balance{
 		Balance: money.Dollars(row.BalanceMicros), Held: money.Dollars(row.HeldMicros),
 		Available: money.Dollars(row.BalanceMicros - row.HeldMicros),
-	}}, nil
+	}
 }
 
 func (a *account) get(ctx context.Context) (db.AccountGetRow, error) {

@@ -21,10 +21,13 @@ type generation struct {
 // Generate accepts a task.
 func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) (api.GenerateResponseObject, error) {
 	p := auth.PrincipalFrom(ctx)
-	accepted, err := g.tasks.Submit(ctx, task.Caller{
-		UserID: p.UserID, Environment: p.Environment, APIKeyID: orNil(p.KeyID, p.KeyID != ""),
-		IdempotencyKey: r.Params.IdempotencyKey,
-	}, ToTaskRequest(*r.Body))
+	caller := task.Caller{
+		UserID: p.UserID, Environment: p.Environment, APIKeyID: orNil(p.KeyID, p.KeyID != ""), IdempotencyKey: r.Params.IdempotencyKey,
+	}
+	if p.Rights != nil {
+		caller.Models = p.Rights.Models
+	}
+	accepted, err := g.tasks.Submit(ctx, caller, ToTaskRequest(*r.Body))
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,9 @@ type Handlers struct {
 	usage
 	models
 	apiKeys
+	me
 	account
+	auditLog
 	webhooks
 	session
 	system
@@ -55,7 +57,9 @@ func New(d Deps) *Handlers {
 		tasks:      tasks{pool: d.Pool, tasks: d.Tasks, fileURL: d.FileURL},
 		usage:      usage{pool: d.Pool},
 		models:     models{pool: d.Pool},
-		apiKeys:    apiKeys{pool: d.Pool, keyring: d.Keyring, clock: d.Clock},
+		apiKeys:    apiKeys{keyring: d.Keyring, clock: d.Clock},
+		me:         me{pool: d.Pool, keyring: d.Keyring, clock: d.Clock},
+		auditLog:   auditLog{pool: d.Pool},
 		account:    account{pool: d.Pool},
 		webhooks:   webhooks{pool: d.Pool, secrets: d.Secrets},
 		session:    session{sessions: d.Sessions},

@@ -71,7 +71,10 @@ var operations = []operation{
 	{"createAPIKey", sessionWrite, postMethod, "/v1/api-keys", `{"name":"new"}`, created},
 	{"getAPIKey", sessionRead, getMethod, "/v1/api-keys/{id}", "", ok},
 	{"updateAPIKey", sessionWrite, http.MethodPatch, "/v1/api-keys/{id}", `{"name":"renamed"}`, ok},
+	{"rotateAPIKey", sessionWrite, postMethod, "/v1/api-keys/{id}/rotate", `{"overlap_seconds":0}`, ok},
 	{"revokeAPIKey", sessionWrite, http.MethodDelete, "/v1/api-keys/{id}", "", ok},
+	{"getMe", keyRead, getMethod, "/v1/me", "", ok},
+	{"listAuditLog", sessionRead, getMethod, "/v1/audit-log", "", ok},
 	{"getAccount", sessionRead, getMethod, "/v1/account", "", ok},
 	{"getBalance", sessionRead, getMethod, "/v1/account/balance", "", ok},
 	{"listTransactions", sessionRead, getMethod, "/v1/account/transactions", "", ok},
@@ -120,10 +123,11 @@ type props map[string]string // the {id} of each operation that has one
 
 func (s *stage) newProps(t testing.TB) props {
 	t.Helper()
-	spare, _ := s.newKey(t, newLiveKey(s.ada.UserID)) // a key that nobody needs
+	spare, _ := s.newKey(t, newLiveKey(s.ada.UserID)) // keys that nobody needs
+	turning, _ := s.newKey(t, newLiveKey(s.ada.UserID))
 	return props{
 		"getTask":   s.Generate(t, s.ada.LiveKey, apiclient.GenerateRequest{Prompt: "a fox"}).ID,
-		"getAPIKey": s.ada.LiveID, "updateAPIKey": s.ada.LiveID, "revokeAPIKey": spare,
+		"getAPIKey": s.ada.LiveID, "updateAPIKey": s.ada.LiveID, "revokeAPIKey": spare, "rotateAPIKey": turning,
 	}
 }
 

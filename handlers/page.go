@@ -46,3 +46,11 @@ func text[T ~string](v *T) *string {
 	s := string(*v)
 	return &s
 }
+
+func orZero[T any](v *T) T {
+	if v == nil {
+		var zero T
+		return zero
+	}
+	return *v
+}

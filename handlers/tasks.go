@@ -25,7 +25,11 @@ type tasks struct {
 // GetTask gives one task.
 func (t *tasks) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.GetTaskResponseObject, error) {
 	p := auth.PrincipalFrom(ctx)
-	row, err := t.tasks.Get(ctx, db.TaskGetParams{ID: r.ID, UserID: p.UserID, Environment: p.Environment})
+	environment, err := EnvironmentOf(p, r.Params.Environment)
+	if err != nil {
+		return nil, err
+	}
+	row, err := t.tasks.Get(ctx, db.TaskGetParams{ID: r.ID, UserID: p.UserID, Environment: environment})
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +43,12 @@ func (t *tasks) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.Ge
 func (t *tasks) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (api.ListTasksResponseObject, error) {
 	p, q := auth.PrincipalFrom(ctx), r.Params
 	at := newPage(q.Page, q.PerPage)
+	environment, err := EnvironmentOf(p, q.Environment)
+	if err != nil {
+		return nil, err
+	}
 	filter := task.Filter{
-		UserID: p.UserID, Environment: p.Environment, Status: text(q.Status), Model: q.Model, Type: text(q.Type),
+		UserID: p.UserID, Environment: environment, Status: text(q.Status), Model: q.Model, Type: text(q.Type),
 		CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore,
 	}
 	total, err := task.Count(ctx, t.pool, filter)
@@ -62,6 +70,21 @@ func (t *tasks) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (ap
 		items[i] = ToTask(row.Task, row.Paths, t.fileURL)
 	}
 	return api.ListTasks200JSONResponse{Data: api.TaskList{Items: items, Pagination: at.pagination(total)}}, nil
+}
+
+var errOtherEnvironment = fault.New(fault.BadRequest, "request is malformed").
+	WithFields(fault.Field{In: "query", Name: "environment", Rule: "key", Message: "must be that of the API key, or absent"})
+
+// EnvironmentOf gives the environment that is meant: a key's own, and for a session the one it asks for. It fails with
+// BAD_REQUEST when a key asks for another than its own.
+func EnvironmentOf(p auth.Principal, asked *api.Environment) (string, error) {
+	if asked == nil {
+		return p.Environment, nil
+	}
+	if p.Kind == auth.KindKey && string(*asked) != p.Environment {
+		return "", errOtherEnvironment
+	}
+	return string(*asked), nil
 }
 
 // listTasks asks in the way that has an index: open and failed tasks are few, so their other filters may be looked at row by row.

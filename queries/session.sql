@@ -54,8 +54,3 @@ returning *;
 -- Adds the account that lets a user sign in with a password.
 insert into "account" ("id", "accountId", "providerId", "userId", "password", "createdAt", "updatedAt")
 values (@id, @user_id, 'credential', @user_id, @password, @created_at::timestamptz, @created_at::timestamptz);
-
--- name: AuditInsert :exec
--- Logs an act on keys, secrets, sessions or money, in the transaction of the act.
-insert into audit_log (id, user_id, action, target, ip_address, user_agent, details)
-values (@id, @user_id, @action, @target, @ip_address, @user_agent, @details);

@@ -135,7 +135,7 @@ func queries() map[string]func(ctx context.Context, e db.DBTX) error {
 			return err
 		},
 		"key by digest": func(ctx context.Context, e db.DBTX) error {
-			_, err := pg.Q.APIKeyByDigestSetAnyOwner(ctx, e, [][]byte{[]byte("x")})
+			_, err := pg.Q.APIKeyBySecretSetAnyOwner(ctx, e, [][]byte{[]byte("x")})
 			return err
 		},
 		"ledger of a user": func(ctx context.Context, e db.DBTX) error {

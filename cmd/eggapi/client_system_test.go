@@ -85,7 +85,7 @@ func submit(t *testing.T, c *apiclient.ClientWithResponses, prompt, webhookURL s
 // taskOf reads a task.
 func taskOf(t *testing.T, c *apiclient.ClientWithResponses, id string) apiclient.Task {
 	t.Helper()
-	got, err := c.GetTaskWithResponse(t.Context(), id)
+	got, err := c.GetTaskWithResponse(t.Context(), id, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

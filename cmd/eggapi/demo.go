@@ -122,7 +122,7 @@ func (r *receiver) waitFor(ctx context.Context, taskID string) error {
 
 func waitForEnd(ctx context.Context, client *apiclient.ClientWithResponses, taskID string) (apiclient.Task, error) {
 	for {
-		got, err := client.GetTaskWithResponse(ctx, taskID)
+		got, err := client.GetTaskWithResponse(ctx, taskID, nil)
 		if err != nil {
 			return apiclient.Task{}, fmt.Errorf("follow the task: %w", err)
 		}

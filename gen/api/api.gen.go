@@ -105,6 +105,30 @@ func (e ReadinessStatus) Valid() bool {
 	}
 }
 
+// Defines values for SpendCapRequestWindow.
+const (
+	SpendCapRequestWindowDay   SpendCapRequestWindow = "day"
+	SpendCapRequestWindowMonth SpendCapRequestWindow = "month"
+	SpendCapRequestWindowTotal SpendCapRequestWindow = "total"
+	SpendCapRequestWindowWeek  SpendCapRequestWindow = "week"
+)
+
+// Valid indicates whether the value is a known member of the SpendCapRequestWindow enum.
+func (e SpendCapRequestWindow) Valid() bool {
+	switch e {
+	case SpendCapRequestWindowDay:
+		return true
+	case SpendCapRequestWindowMonth:
+		return true
+	case SpendCapRequestWindowTotal:
+		return true
+	case SpendCapRequestWindowWeek:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListTasksParamsStatus.
 const (
 	ListTasksParamsStatusCompleted  ListTasksParamsStatus = "completed"
@@ -167,9 +191,27 @@ type APIKey struct {
 	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
 	ID APIKeyID `json:"id"`
 
+	// LastUsedAt Up to a minute late. Absent when it never was.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Limits What is absent is not limited beyond what holds for every key.
+	Limits APIKeyLimits `json:"limits"`
+
+	// Metadata Your own words about the key.
+	//
+	// Example: {"team":"growth"}
+	Metadata map[string]string `json:"metadata"`
+
 	// Name Example: production
-	Name      string     `json:"name"`
-	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	Name string `json:"name"`
+
+	// RequestCount Requests made with it, up to a minute late.
+	RequestCount int64      `json:"request_count"`
+	RevokedAt    *time.Time `json:"revoked_at,omitempty"`
+	Scopes       []Scope    `json:"scopes"`
+
+	// Secrets The secrets that work, the newest first.
+	Secrets []APIKeySecret `json:"secrets"`
 
 	// Status Only an `active` key is taken; others are `disabled`, `expired` or `revoked`. More may come.
 	Status    APIKeyStatus `json:"status"`
@@ -189,6 +231,45 @@ type APIKeyEnvelope struct {
 // Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
 type APIKeyID = string
 
+// APIKeyLimits What is absent is not limited beyond what holds for every key.
+type APIKeyLimits struct {
+	// Models The only models it may use.
+	Models []ModelID `json:"models,omitempty"`
+
+	// Networks The only networks it may be used from.
+	Networks          []string `json:"networks,omitempty"`
+	RequestsPerDay    *int64   `json:"requests_per_day,omitempty"`
+	RequestsPerSecond *int32   `json:"requests_per_second,omitempty"`
+
+	// RunningTasks How many of its tasks may be under way.
+	RunningTasks *int32 `json:"running_tasks,omitempty"`
+
+	// SpendCap What tasks made with a key may cost within a window, counting what is set aside for those that have not ended.
+	SpendCap *SpendCap `json:"spend_cap,omitempty"`
+
+	// TimeZone Where days and weeks and months begin.
+	//
+	// Example: UTC
+	TimeZone string `json:"time_zone"`
+}
+
+// APIKeyLimitsRequest All limits of a key; what is absent is not limited.
+type APIKeyLimitsRequest struct {
+	Models []string `json:"models,omitempty"`
+
+	// Networks Addresses, or networks in CIDR notation.
+	Networks          []string         `json:"networks,omitempty"`
+	RequestsPerDay    *int64           `json:"requests_per_day,omitempty"`
+	RequestsPerSecond *int32           `json:"requests_per_second,omitempty"`
+	RunningTasks      *int32           `json:"running_tasks,omitempty"`
+	SpendCap          *SpendCapRequest `json:"spend_cap,omitempty"`
+
+	// TimeZone A name of the IANA time zone database.
+	//
+	// Example: Europe/Vienna
+	TimeZone *string `json:"time_zone,omitempty"`
+}
+
 // APIKeyList defines model for APIKeyList.
 type APIKeyList struct {
 	Items      []APIKey   `json:"items"`
@@ -201,6 +282,20 @@ type APIKeyListEnvelope struct {
 
 	// Error Always null in a success.
 	Error *NoError `json:"error"`
+}
+
+// APIKeySecret A secret that works. There are two while a key is rotated.
+type APIKeySecret struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt When it stops working. Absent of the newest, which works as long as the key does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Hint Example: egg_live_Ab12…z9K4
+	Hint string `json:"hint"`
+
+	// LastUsedAt Up to a minute late. Absent when it never was.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 }
 
 // APIKeyStatus Only an `active` key is taken; others are `disabled`, `expired` or `revoked`. More may come.
@@ -226,6 +321,51 @@ type Account struct {
 // AccountEnvelope defines model for AccountEnvelope.
 type AccountEnvelope struct {
 	Data Account `json:"data"`
+
+	// Error Always null in a success.
+	Error *NoError `json:"error"`
+}
+
+// AuditEntry defines model for AuditEntry.
+type AuditEntry struct {
+	// Action What was done. More may come.
+	//
+	// Example: api_key.create
+	Action string `json:"action"`
+
+	// ActorID A user's id.
+	//
+	// Example: usr_01jz3v9m4r8q5t7w9x0y1z2a3b
+	ActorID   UserID    `json:"actor_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Details What changed, `before` and `after` where something was there before. Its members differ by action; never a secret.
+	Details map[string]interface{} `json:"details"`
+
+	// ID Example: aud_01jz3v9m4r8q5t7w9x0y1z2a3b
+	ID string `json:"id"`
+
+	// IPAddress Example: 192.0.2.1
+	IPAddress string `json:"ip_address"`
+
+	// Target The id of what it was done to.
+	//
+	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
+	Target string `json:"target"`
+
+	// UserAgent Example: Mozilla/5.0
+	UserAgent string `json:"user_agent"`
+}
+
+// AuditLog defines model for AuditLog.
+type AuditLog struct {
+	Items      []AuditEntry `json:"items"`
+	Pagination Pagination   `json:"pagination"`
+}
+
+// AuditLogEnvelope defines model for AuditLogEnvelope.
+type AuditLogEnvelope struct {
+	Data AuditLog `json:"data"`
 
 	// Error Always null in a success.
 	Error *NoError `json:"error"`
@@ -308,8 +448,19 @@ type CreateAPIKeyRequest struct {
 	// ExpiresAt Never, when absent.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
+	// Limits All limits of a key; what is absent is not limited.
+	Limits *APIKeyLimitsRequest `json:"limits,omitempty"`
+
+	// Metadata Your own words about the key.
+	//
+	// Example: {"team":"growth"}
+	Metadata *MetadataRequest `json:"metadata,omitempty"`
+
 	// Name Example: production
 	Name string `json:"name"`
+
+	// Scopes What the key may do; all there is when absent.
+	Scopes *ScopesRequest `json:"scopes,omitempty"`
 }
 
 // CreatedAPIKey defines model for CreatedAPIKey.
@@ -318,17 +469,44 @@ type CreatedAPIKey struct {
 
 	// Environment `test` keys run the sandbox for free; `live` keys make and charge for real images.
 	Environment Environment `json:"environment"`
-	ExpiresAt   *time.Time  `json:"expires_at,omitempty"`
-	Hint        string      `json:"hint"`
+
+	// ExpiresAt Absent when it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Hint Enough of the key to tell it from others.
+	//
+	// Example: egg_live_Ab12…z9K4
+	Hint string `json:"hint"`
 
 	// ID A key's id.
 	//
 	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
-	ID   APIKeyID `json:"id"`
-	Name string   `json:"name"`
+	ID APIKeyID `json:"id"`
+
+	// LastUsedAt Up to a minute late. Absent when it never was.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Limits What is absent is not limited beyond what holds for every key.
+	Limits APIKeyLimits `json:"limits"`
+
+	// Metadata Your own words about the key.
+	//
+	// Example: {"team":"growth"}
+	Metadata map[string]string `json:"metadata"`
+
+	// Name Example: production
+	Name string `json:"name"`
+
+	// RequestCount Requests made with it, up to a minute late.
+	RequestCount int64      `json:"request_count"`
+	RevokedAt    *time.Time `json:"revoked_at,omitempty"`
+	Scopes       []Scope    `json:"scopes"`
 
 	// Secret The key itself. Shown this once.
 	Secret string `json:"secret"`
+
+	// Secrets The secrets that work, the newest first.
+	Secrets []APIKeySecret `json:"secrets"`
 
 	// Status Only an `active` key is taken; others are `disabled`, `expired` or `revoked`. More may come.
 	Status    APIKeyStatus `json:"status"`
@@ -361,6 +539,9 @@ type ErrorBody struct {
 	//
 	// Example: request validation failed
 	Message string `json:"message"`
+
+	// Quota A limit of an API key that is used up.
+	Quota *Quota `json:"quota,omitempty"`
 
 	// RequestID Quote it when asking for help; also in the `X-Request-Id` header.
 	//
@@ -460,6 +641,47 @@ type HealthEnvelope struct {
 //
 // Example: https://eggapi.example.com/files/images/gen_01jz3v9m4r8q5t7w9x0y1z2a3b/0.png
 type ImageURL = string
+
+// Me defines model for Me.
+type Me struct {
+	// Balance `balance` is all that is on the account, `held` what is set aside for tasks that have not ended, `available` what
+	// new tasks can use.
+	Balance *Balance `json:"balance,omitempty"`
+
+	// Environment `test` keys run the sandbox for free; `live` keys make and charge for real images.
+	Environment Environment `json:"environment"`
+
+	// ExpiresAt Absent when it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// KeyID A key's id.
+	//
+	// Example: key_01jz3v9m4r8q5t7w9x0y1z2a3b
+	KeyID APIKeyID `json:"key_id"`
+
+	// Limits What is absent is not limited beyond what holds for every key.
+	Limits APIKeyLimits `json:"limits"`
+
+	// Name Example: production
+	Name string `json:"name"`
+
+	// Remaining What is left of the limits that the key has; of the requests per second, see the header `RateLimit`.
+	Remaining RemainingLimits `json:"remaining"`
+	Scopes    []Scope         `json:"scopes"`
+}
+
+// MeEnvelope defines model for MeEnvelope.
+type MeEnvelope struct {
+	Data Me `json:"data"`
+
+	// Error Always null in a success.
+	Error *NoError `json:"error"`
+}
+
+// MetadataRequest Your own words about the key.
+//
+// Example: {"team":"growth"}
+type MetadataRequest map[string]string
 
 // Model defines model for Model.
 type Model struct {
@@ -583,6 +805,28 @@ type Pagination struct {
 	TotalPages int64 `json:"total_pages"`
 }
 
+// Quota A limit of an API key that is used up.
+type Quota struct {
+	// Limit The limit: dollars of `spend`, else a number.
+	//
+	// Example: $25.0000
+	Limit string `json:"limit"`
+
+	// Name Which limit of an API key. More may come.
+	Name QuotaName `json:"name"`
+
+	// Remaining What is left of it, which is less than was asked for.
+	//
+	// Example: $0.0050
+	Remaining string `json:"remaining"`
+
+	// ResetsAt When all of it is there again. Absent when no clock decides that.
+	ResetsAt *time.Time `json:"resets_at,omitempty"`
+}
+
+// QuotaName Which limit of an API key. More may come.
+type QuotaName = string
+
 // Readiness defines model for Readiness.
 type Readiness struct {
 	// Checks Each thing this process needs, and `ok`.
@@ -600,6 +844,41 @@ type ReadinessEnvelope struct {
 	// Error Always null in a success.
 	Error *NoError `json:"error"`
 }
+
+// Remaining What is left of a limit.
+type Remaining struct {
+	// Remaining Dollars of `spend`, else a number.
+	//
+	// Example: $24.9900
+	Remaining string `json:"remaining"`
+
+	// ResetsAt When all of it is there again. Absent when no clock decides that.
+	ResetsAt *time.Time `json:"resets_at,omitempty"`
+}
+
+// RemainingLimits What is left of the limits that the key has; of the requests per second, see the header `RateLimit`.
+type RemainingLimits struct {
+	// RequestsPerDay What is left of a limit.
+	RequestsPerDay *Remaining `json:"requests_per_day,omitempty"`
+
+	// RunningTasks What is left of a limit.
+	RunningTasks *Remaining `json:"running_tasks,omitempty"`
+
+	// Spend What is left of a limit.
+	Spend *Remaining `json:"spend,omitempty"`
+}
+
+// RotateAPIKeyRequest defines model for RotateAPIKeyRequest.
+type RotateAPIKeyRequest struct {
+	// OverlapSeconds How long the old secret works beside the new one.
+	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
+}
+
+// Scope What a key may do: `generate`, `tasks:read`, `tasks:cancel`, `usage:read`. More may come.
+type Scope = string
+
+// ScopesRequest What the key may do.
+type ScopesRequest = []string
 
 // SignInRequest defines model for SignInRequest.
 type SignInRequest struct {
@@ -641,6 +920,34 @@ type SignedUp struct {
 	Token string   `json:"token"`
 	User  AuthUser `json:"user"`
 }
+
+// SpendCap What tasks made with a key may cost within a window, counting what is set aside for those that have not ended.
+type SpendCap struct {
+	// Amount US dollars with four decimals, six where they are needed; `$0.00` for nothing. Negative as in `-$0.0100`.
+	//
+	// Example: $0.0100
+	Amount Money `json:"amount"`
+
+	// Window After what a spend cap begins anew: a calendar day, week (from Monday) or month of the key's time zone. A `total` never
+	// does, and counts from the moment it was set.
+	Window SpendWindow `json:"window"`
+}
+
+// SpendCapRequest defines model for SpendCapRequest.
+type SpendCapRequest struct {
+	// Amount US dollars, more than nothing.
+	//
+	// Example: $25.00
+	Amount string                `json:"amount"`
+	Window SpendCapRequestWindow `json:"window"`
+}
+
+// SpendCapRequestWindow defines model for SpendCapRequest.Window.
+type SpendCapRequestWindow string
+
+// SpendWindow After what a spend cap begins anew: a calendar day, week (from Monday) or month of the key's time zone. A `total` never
+// does, and counts from the moment it was set.
+type SpendWindow = string
 
 // Task defines model for Task.
 type Task struct {
@@ -781,14 +1088,25 @@ type TransactionListEnvelope struct {
 	Error *NoError `json:"error"`
 }
 
-// UpdateAPIKeyRequest Only what is present changes.
+// UpdateAPIKeyRequest Only what is present changes. `metadata`, `scopes` and `limits` are replaced as a whole.
 type UpdateAPIKeyRequest struct {
 	// Disabled A disabled key is refused until enabled again.
 	Disabled *bool `json:"disabled,omitempty"`
 
 	// ExpiresAt Null for never.
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-	Name      *string                      `json:"name,omitempty"`
+
+	// Limits All limits of a key; what is absent is not limited.
+	Limits *APIKeyLimitsRequest `json:"limits,omitempty"`
+
+	// Metadata Your own words about the key.
+	//
+	// Example: {"team":"growth"}
+	Metadata *MetadataRequest `json:"metadata,omitempty"`
+	Name     *string          `json:"name,omitempty"`
+
+	// Scopes What the key may do.
+	Scopes *ScopesRequest `json:"scopes,omitempty"`
 }
 
 // UsageList defines model for UsageList.
@@ -957,6 +1275,9 @@ type CreatedAfter = time.Time
 // CreatedBefore defines model for CreatedBefore.
 type CreatedBefore = time.Time
 
+// EnvironmentFilter `test` keys run the sandbox for free; `live` keys make and charge for real images.
+type EnvironmentFilter = Environment
+
 // IdempotencyKeyHeader defines model for IdempotencyKeyHeader.
 type IdempotencyKeyHeader = string
 
@@ -1023,6 +1344,9 @@ type Invalid = ErrorEnvelope
 // KeyNotFound defines model for KeyNotFound.
 type KeyNotFound = ErrorEnvelope
 
+// KeyNotRotatable defines model for KeyNotRotatable.
+type KeyNotRotatable = ErrorEnvelope
+
 // KeyRevoked defines model for KeyRevoked.
 type KeyRevoked = ErrorEnvelope
 
@@ -1034,6 +1358,9 @@ type PayloadTooLarge = ErrorEnvelope
 
 // RateLimited defines model for RateLimited.
 type RateLimited = ErrorEnvelope
+
+// RateLimitedOrOverQuota defines model for RateLimitedOrOverQuota.
+type RateLimitedOrOverQuota = ErrorEnvelope
 
 // ServiceUnavailable defines model for ServiceUnavailable.
 type ServiceUnavailable = ErrorEnvelope
@@ -1113,6 +1440,34 @@ type ListAPIKeysParams struct {
 	Environment *Environment `form:"environment,omitempty" json:"environment,omitempty"`
 }
 
+// RotateAPIKeyParams defines parameters for RotateAPIKey.
+type RotateAPIKeyParams struct {
+	// IdempotencyKey Any string of 16 to 255 visible ASCII characters that nobody can guess, unique to this request. Without it a lost
+	// answer cannot be had again.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAuditLogParams defines parameters for ListAuditLog.
+type ListAuditLogParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PerPage How many items a page has.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Action Only this action, such as `api_key.create`, or with a dot at the end all that begin so: `api_key.`
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Target Only what was done to the thing with this id.
+	Target *string `form:"target,omitempty" json:"target,omitempty"`
+
+	// CreatedAfter Only what was created after this time.
+	CreatedAfter *CreatedAfter `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// CreatedBefore Only what was created before this time.
+	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+}
+
 // GenerateParams defines parameters for Generate.
 type GenerateParams struct {
 	// IdempotencyKey Any string of 1 to 255 visible ASCII characters, unique to this request. Sending the request again
@@ -1143,6 +1498,9 @@ type ListTasksParams struct {
 
 	// CreatedBefore Only what was created before this time.
 	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Environment Which environment is meant: `live` when absent. A key has its own and may name no other.
+	Environment *EnvironmentFilter `form:"environment,omitempty" json:"environment,omitempty"`
 }
 
 // ListTasksParamsStatus defines parameters for ListTasks.
@@ -1150,6 +1508,12 @@ type ListTasksParamsStatus string
 
 // ListTasksParamsType defines parameters for ListTasks.
 type ListTasksParamsType string
+
+// GetTaskParams defines parameters for GetTask.
+type GetTaskParams struct {
+	// Environment Which environment is meant: `live` when absent. A key has its own and may name no other.
+	Environment *EnvironmentFilter `form:"environment,omitempty" json:"environment,omitempty"`
+}
 
 // ListUsageParams defines parameters for ListUsage.
 type ListUsageParams struct {
@@ -1195,6 +1559,9 @@ type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
 
 // UpdateAPIKeyJSONRequestBody defines body for UpdateAPIKey for application/json ContentType.
 type UpdateAPIKeyJSONRequestBody = UpdateAPIKeyRequest
+
+// RotateAPIKeyJSONRequestBody defines body for RotateAPIKey for application/json ContentType.
+type RotateAPIKeyJSONRequestBody = RotateAPIKeyRequest
 
 // GenerateJSONRequestBody defines body for Generate for application/json ContentType.
 type GenerateJSONRequestBody = GenerateRequest
@@ -1501,9 +1868,18 @@ type ServerInterface interface {
 	// UpdateAPIKey Update an API key
 	// (PATCH /v1/api-keys/{id})
 	UpdateAPIKey(ctx echo.Context, id APIKeyID) error
+	// RotateAPIKey Rotate an API key
+	// (POST /v1/api-keys/{id}/rotate)
+	RotateAPIKey(ctx echo.Context, id APIKeyID, params RotateAPIKeyParams) error
+	// ListAuditLog List the audit log
+	// (GET /v1/audit-log)
+	ListAuditLog(ctx echo.Context, params ListAuditLogParams) error
 	// Generate Generate images
 	// (POST /v1/generate)
 	Generate(ctx echo.Context, params GenerateParams) error
+	// GetMe Get the key that asks
+	// (GET /v1/me)
+	GetMe(ctx echo.Context) error
 	// ListModels List models
 	// (GET /v1/models)
 	ListModels(ctx echo.Context) error
@@ -1512,7 +1888,7 @@ type ServerInterface interface {
 	ListTasks(ctx echo.Context, params ListTasksParams) error
 	// GetTask Get a task
 	// (GET /v1/tasks/{id})
-	GetTask(ctx echo.Context, id TaskID) error
+	GetTask(ctx echo.Context, id TaskID, params GetTaskParams) error
 	// ListUsage List usage records
 	// (GET /v1/usage)
 	ListUsage(ctx echo.Context, params ListUsageParams) error
@@ -1795,6 +2171,95 @@ func (w *ServerInterfaceWrapper) UpdateAPIKey(ctx echo.Context) error {
 	return err
 }
 
+// RotateAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateAPIKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id APIKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateAPIKeyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateAPIKey(ctx, id, params)
+	return err
+}
+
+// ListAuditLog converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditLog(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditLogParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "per_page", ctx.QueryParams(), &params.PerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter per_page: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", ctx.QueryParams(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter target: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_after", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_after: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditLog(ctx, params)
+	return err
+}
+
 // Generate converts echo context to params.
 func (w *ServerInterfaceWrapper) Generate(ctx echo.Context) error {
 	var err error
@@ -1821,6 +2286,15 @@ func (w *ServerInterfaceWrapper) Generate(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Generate(ctx, params)
+	return err
+}
+
+// GetMe converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMe(ctx)
 	return err
 }
 
@@ -1888,6 +2362,13 @@ func (w *ServerInterfaceWrapper) ListTasks(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
 	}
 
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListTasks(ctx, params)
 	return err
@@ -1904,8 +2385,17 @@ func (w *ServerInterfaceWrapper) GetTask(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTaskParams
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", ctx.QueryParams(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetTask(ctx, id)
+	err = w.Handler.GetTask(ctx, id, params)
 	return err
 }
 
@@ -2077,7 +2567,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeAPIKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getAPIKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:id", wrapper.UpdateAPIKey, options.OperationMiddlewares["updateAPIKey"]...)
+	router.POST(options.BaseURL+"/v1/api-keys/:id/rotate", wrapper.RotateAPIKey, options.OperationMiddlewares["rotateAPIKey"]...)
+	router.GET(options.BaseURL+"/v1/audit-log", wrapper.ListAuditLog, options.OperationMiddlewares["listAuditLog"]...)
 	router.POST(options.BaseURL+"/v1/generate", wrapper.Generate, options.OperationMiddlewares["generate"]...)
+	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/v1/models", wrapper.ListModels, options.OperationMiddlewares["listModels"]...)
 	router.GET(options.BaseURL+"/v1/tasks", wrapper.ListTasks, options.OperationMiddlewares["listTasks"]...)
 	router.GET(options.BaseURL+"/v1/tasks/:id", wrapper.GetTask, options.OperationMiddlewares["getTask"]...)
@@ -2167,6 +2660,8 @@ type InvalidJSONResponse ErrorEnvelope
 
 type KeyNotFoundJSONResponse ErrorEnvelope
 
+type KeyNotRotatableJSONResponse ErrorEnvelope
+
 type KeyRevokedJSONResponse ErrorEnvelope
 
 type NotReadyJSONResponse ErrorEnvelope
@@ -2174,6 +2669,8 @@ type NotReadyJSONResponse ErrorEnvelope
 type PayloadTooLargeJSONResponse ErrorEnvelope
 
 type RateLimitedJSONResponse ErrorEnvelope
+
+type RateLimitedOrOverQuotaJSONResponse ErrorEnvelope
 
 type ServiceUnavailableJSONResponse ErrorEnvelope
 
@@ -3962,6 +4459,304 @@ func (response UpdateAPIKey503JSONResponse) VisitUpdateAPIKeyResponse(w http.Res
 	return err
 }
 
+type RotateAPIKeyRequestObject struct {
+	ID     APIKeyID `json:"id"`
+	Params RotateAPIKeyParams
+	Body   *RotateAPIKeyJSONRequestBody
+}
+
+type RotateAPIKeyResponseObject interface {
+	VisitRotateAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateAPIKey200ResponseHeaders struct {
+	IdempotentReplayed *string
+}
+
+type RotateAPIKey200JSONResponse struct {
+	Body    CreatedAPIKeyEnvelope
+	Headers RotateAPIKey200ResponseHeaders
+}
+
+func (response RotateAPIKey200JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey400JSONResponse struct{ InvalidJSONResponse }
+
+func (response RotateAPIKey400JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey401JSONResponse struct{ SessionRequiredJSONResponse }
+
+func (response RotateAPIKey401JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateAPIKey403JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey404JSONResponse struct{ KeyNotFoundJSONResponse }
+
+func (response RotateAPIKey404JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey409JSONResponse struct{ KeyNotRotatableJSONResponse }
+
+func (response RotateAPIKey409JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response RotateAPIKey413JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RotateAPIKey415JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey422JSONResponse struct {
+	IdempotencyMismatchJSONResponse
+}
+
+func (response RotateAPIKey422JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response RotateAPIKey429JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response RotateAPIKey500JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RotateAPIKey503JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogRequestObject struct {
+	Params ListAuditLogParams
+}
+
+type ListAuditLogResponseObject interface {
+	VisitListAuditLogResponse(w http.ResponseWriter) error
+}
+
+type ListAuditLog200JSONResponse AuditLogEnvelope
+
+func (response ListAuditLog200JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAuditLog400JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog401JSONResponse struct{ SessionRequiredJSONResponse }
+
+func (response ListAuditLog401JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListAuditLog403JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response ListAuditLog429JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListAuditLog500JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLog503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListAuditLog503JSONResponse) VisitListAuditLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GenerateRequestObject struct {
 	Params GenerateParams
 	Body   *GenerateJSONRequestBody
@@ -4097,7 +4892,9 @@ func (response Generate422JSONResponse) VisitGenerateResponse(w http.ResponseWri
 	return err
 }
 
-type Generate429JSONResponse struct{ RateLimitedJSONResponse }
+type Generate429JSONResponse struct {
+	RateLimitedOrOverQuotaJSONResponse
+}
 
 func (response Generate429JSONResponse) VisitGenerateResponse(w http.ResponseWriter) error {
 
@@ -4128,6 +4925,113 @@ func (response Generate500JSONResponse) VisitGenerateResponse(w http.ResponseWri
 type Generate503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response Generate503JSONResponse) VisitGenerateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMeRequestObject struct {
+}
+
+type GetMeResponseObject interface {
+	VisitGetMeResponse(w http.ResponseWriter) error
+}
+
+type GetMe200JSONResponse MeEnvelope
+
+func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetMe400JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetMe401JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetMe403JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe429JSONResponse struct {
+	RateLimitedOrOverQuotaJSONResponse
+}
+
+func (response GetMe429JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetMe500JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetMe503JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4280,7 +5184,9 @@ func (response ListTasks403JSONResponse) VisitListTasksResponse(w http.ResponseW
 	return err
 }
 
-type ListTasks429JSONResponse struct{ RateLimitedJSONResponse }
+type ListTasks429JSONResponse struct {
+	RateLimitedOrOverQuotaJSONResponse
+}
 
 func (response ListTasks429JSONResponse) VisitListTasksResponse(w http.ResponseWriter) error {
 
@@ -4323,7 +5229,8 @@ func (response ListTasks503JSONResponse) VisitListTasksResponse(w http.ResponseW
 }
 
 type GetTaskRequestObject struct {
-	ID TaskID `json:"id"`
+	ID     TaskID `json:"id"`
+	Params GetTaskParams
 }
 
 type GetTaskResponseObject interface {
@@ -4400,7 +5307,9 @@ func (response GetTask404JSONResponse) VisitGetTaskResponse(w http.ResponseWrite
 	return err
 }
 
-type GetTask429JSONResponse struct{ RateLimitedJSONResponse }
+type GetTask429JSONResponse struct {
+	RateLimitedOrOverQuotaJSONResponse
+}
 
 func (response GetTask429JSONResponse) VisitGetTaskResponse(w http.ResponseWriter) error {
 
@@ -4506,7 +5415,9 @@ func (response ListUsage403JSONResponse) VisitListUsageResponse(w http.ResponseW
 	return err
 }
 
-type ListUsage429JSONResponse struct{ RateLimitedJSONResponse }
+type ListUsage429JSONResponse struct {
+	RateLimitedOrOverQuotaJSONResponse
+}
 
 func (response ListUsage429JSONResponse) VisitListUsageResponse(w http.ResponseWriter) error {
 
@@ -4612,7 +5523,9 @@ func (response SummarizeUsage403JSONResponse) VisitSummarizeUsageResponse(w http
 	return err
 }
 
-type SummarizeUsage429JSONResponse struct{ RateLimitedJSONResponse }
+type SummarizeUsage429JSONResponse struct {
+	RateLimitedOrOverQuotaJSONResponse
+}
 
 func (response SummarizeUsage429JSONResponse) VisitSummarizeUsageResponse(w http.ResponseWriter) error {
 
@@ -5019,9 +5932,18 @@ type StrictServerInterface interface {
 	// UpdateAPIKey Update an API key
 	// (PATCH /v1/api-keys/{id})
 	UpdateAPIKey(ctx context.Context, request UpdateAPIKeyRequestObject) (UpdateAPIKeyResponseObject, error)
+	// RotateAPIKey Rotate an API key
+	// (POST /v1/api-keys/{id}/rotate)
+	RotateAPIKey(ctx context.Context, request RotateAPIKeyRequestObject) (RotateAPIKeyResponseObject, error)
+	// ListAuditLog List the audit log
+	// (GET /v1/audit-log)
+	ListAuditLog(ctx context.Context, request ListAuditLogRequestObject) (ListAuditLogResponseObject, error)
 	// Generate Generate images
 	// (POST /v1/generate)
 	Generate(ctx context.Context, request GenerateRequestObject) (GenerateResponseObject, error)
+	// GetMe Get the key that asks
+	// (GET /v1/me)
+	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
 	// ListModels List models
 	// (GET /v1/models)
 	ListModels(ctx context.Context, request ListModelsRequestObject) (ListModelsResponseObject, error)
@@ -5562,6 +6484,80 @@ func (sh *strictHandler) UpdateAPIKey(ctx echo.Context, id APIKeyID) error {
 	return nil
 }
 
+// RotateAPIKey operation middleware
+func (sh *strictHandler) RotateAPIKey(ctx echo.Context, id APIKeyID, params RotateAPIKeyParams) error {
+	var request RotateAPIKeyRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RotateAPIKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateAPIKey(ctx.Request().Context(), request.(RotateAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateAPIKeyResponseObject); ok {
+		return validResponse.VisitRotateAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuditLog operation middleware
+func (sh *strictHandler) ListAuditLog(ctx echo.Context, params ListAuditLogParams) error {
+	var request ListAuditLogRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditLog(ctx.Request().Context(), request.(ListAuditLogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditLog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditLogResponseObject); ok {
+		return validResponse.VisitListAuditLogResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Generate operation middleware
 func (sh *strictHandler) Generate(ctx echo.Context, params GenerateParams) error {
 	var request GenerateRequestObject
@@ -5604,6 +6600,29 @@ func (sh *strictHandler) Generate(ctx echo.Context, params GenerateParams) error
 		return err
 	} else if validResponse, ok := response.(GenerateResponseObject); ok {
 		return validResponse.VisitGenerateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMe operation middleware
+func (sh *strictHandler) GetMe(ctx echo.Context) error {
+	var request GetMeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMe(ctx.Request().Context(), request.(GetMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMeResponseObject); ok {
+		return validResponse.VisitGetMeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5659,10 +6678,11 @@ func (sh *strictHandler) ListTasks(ctx echo.Context, params ListTasksParams) err
 }
 
 // GetTask operation middleware
-func (sh *strictHandler) GetTask(ctx echo.Context, id TaskID) error {
+func (sh *strictHandler) GetTask(ctx echo.Context, id TaskID, params GetTaskParams) error {
 	var request GetTaskRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetTask(ctx.Request().Context(), request.(GetTaskRequestObject))

@@ -7,33 +7,44 @@ package db
 
 import (
 	"context"
+	"encoding/json"
+	"net/netip"
 	"time"
 )
 
-const aPIKeyByDigestSetAnyOwner = `-- name: APIKeyByDigestSetAnyOwner :many
-select k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, u."role", u."banned", u."banExpires"
-from api_keys k join "user" u on u."id" = k.user_id
-where k.digest = any ($1::bytea[])
+const aPIKeyBySecretSetAnyOwner = `-- name: APIKeyBySecretSetAnyOwner :many
+select s.digest as secret_digest, s.expires_at as secret_expires_at, k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, k.metadata, k.scopes, k.models, k.networks, k.requests_per_second, k.expiry_warned_days, m.time_zone, m.requests_per_day,
+  u."role", u."banned", u."banExpires"
+from api_key_secrets s join api_keys k on k.id = s.api_key_id join api_key_meters m on m.api_key_id = k.id
+  join "user" u on u."id" = k.user_id
+where s.digest = any ($1::bytea[])
 `
 
-type APIKeyByDigestSetAnyOwnerRow struct {
-	APIKey     APIKey
-	Role       *string
-	Banned     *bool
-	BanExpires *time.Time
+type APIKeyBySecretSetAnyOwnerRow struct {
+	SecretDigest    []byte
+	SecretExpiresAt *time.Time
+	APIKey          APIKey
+	TimeZone        string
+	RequestsPerDay  *int64
+	Role            *string
+	Banned          *bool
+	BanExpires      *time.Time
 }
 
-// The keys with these digests and the state of their owners; a digest that is no key's gives no row. The caller has the clock.
-func (q *Queries) APIKeyByDigestSetAnyOwner(ctx context.Context, db DBTX, digests [][]byte) ([]APIKeyByDigestSetAnyOwnerRow, error) {
-	rows, err := db.Query(ctx, aPIKeyByDigestSetAnyOwner, digests)
+// The keys with these digests among their secrets, what they may do and the state of their owners; a digest that is no
+// secret's gives no row. The caller has the clock.
+func (q *Queries) APIKeyBySecretSetAnyOwner(ctx context.Context, db DBTX, digests [][]byte) ([]APIKeyBySecretSetAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, aPIKeyBySecretSetAnyOwner, digests)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []APIKeyByDigestSetAnyOwnerRow{}
+	items := []APIKeyBySecretSetAnyOwnerRow{}
 	for rows.Next() {
-		var i APIKeyByDigestSetAnyOwnerRow
+		var i APIKeyBySecretSetAnyOwnerRow
 		if err := rows.Scan(
+			&i.SecretDigest,
+			&i.SecretExpiresAt,
 			&i.APIKey.ID,
 			&i.APIKey.UserID,
 			&i.APIKey.Environment,
@@ -45,6 +56,14 @@ func (q *Queries) APIKeyByDigestSetAnyOwner(ctx context.Context, db DBTX, digest
 			&i.APIKey.RevokedAt,
 			&i.APIKey.CreatedAt,
 			&i.APIKey.UpdatedAt,
+			&i.APIKey.Metadata,
+			&i.APIKey.Scopes,
+			&i.APIKey.Models,
+			&i.APIKey.Networks,
+			&i.APIKey.RequestsPerSecond,
+			&i.APIKey.ExpiryWarnedDays,
+			&i.TimeZone,
+			&i.RequestsPerDay,
 			&i.Role,
 			&i.Banned,
 			&i.BanExpires,
@@ -90,7 +109,9 @@ func (q *Queries) APIKeyCountOpen(ctx context.Context, db DBTX, userID string) (
 }
 
 const aPIKeyGet = `-- name: APIKeyGet :one
-select id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at from api_keys where id = $1 and user_id = $2
+select k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, k.metadata, k.scopes, k.models, k.networks, k.requests_per_second, k.expiry_warned_days, m.api_key_id, m.time_zone, m.spend_cap_micros, m.spend_window, m.running_cap, m.requests_per_day, m.window_start, m.spent_micros, m.running, m.day_start, m.day_requests, coalesce(u.requests, 0)::bigint as requests, u.last_used_at
+from api_keys k join api_key_meters m on m.api_key_id = k.id left join api_key_uses u on u.api_key_id = k.id
+where k.id = $1 and k.user_id = $2
 `
 
 type APIKeyGetParams struct {
@@ -98,43 +119,74 @@ type APIKeyGetParams struct {
 	UserID string
 }
 
-// One key of a user.
-func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, arg APIKeyGetParams) (APIKey, error) {
+type APIKeyGetRow struct {
+	APIKey      APIKey
+	APIKeyMeter APIKeyMeter
+	Requests    int64
+	LastUsedAt  *time.Time
+}
+
+// One key of a user with its meter and what is known of its use.
+func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, arg APIKeyGetParams) (APIKeyGetRow, error) {
 	row := db.QueryRow(ctx, aPIKeyGet, arg.ID, arg.UserID)
-	var i APIKey
+	var i APIKeyGetRow
 	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Environment,
-		&i.Name,
-		&i.Digest,
-		&i.Hint,
-		&i.DisabledAt,
-		&i.ExpiresAt,
-		&i.RevokedAt,
-		&i.CreatedAt,
-		&i.UpdatedAt,
+		&i.APIKey.ID,
+		&i.APIKey.UserID,
+		&i.APIKey.Environment,
+		&i.APIKey.Name,
+		&i.APIKey.Digest,
+		&i.APIKey.Hint,
+		&i.APIKey.DisabledAt,
+		&i.APIKey.ExpiresAt,
+		&i.APIKey.RevokedAt,
+		&i.APIKey.CreatedAt,
+		&i.APIKey.UpdatedAt,
+		&i.APIKey.Metadata,
+		&i.APIKey.Scopes,
+		&i.APIKey.Models,
+		&i.APIKey.Networks,
+		&i.APIKey.RequestsPerSecond,
+		&i.APIKey.ExpiryWarnedDays,
+		&i.APIKeyMeter.APIKeyID,
+		&i.APIKeyMeter.TimeZone,
+		&i.APIKeyMeter.SpendCapMicros,
+		&i.APIKeyMeter.SpendWindow,
+		&i.APIKeyMeter.RunningCap,
+		&i.APIKeyMeter.RequestsPerDay,
+		&i.APIKeyMeter.WindowStart,
+		&i.APIKeyMeter.SpentMicros,
+		&i.APIKeyMeter.Running,
+		&i.APIKeyMeter.DayStart,
+		&i.APIKeyMeter.DayRequests,
+		&i.Requests,
+		&i.LastUsedAt,
 	)
 	return i, err
 }
 
 const aPIKeyInsert = `-- name: APIKeyInsert :one
-insert into api_keys (id, user_id, environment, name, digest, hint, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7)
-returning id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at
+insert into api_keys (id, user_id, environment, name, digest, hint, expires_at, metadata, scopes, models, networks, requests_per_second)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+returning id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at, metadata, scopes, models, networks, requests_per_second, expiry_warned_days
 `
 
 type APIKeyInsertParams struct {
-	ID          string
-	UserID      string
-	Environment string
-	Name        string
-	Digest      []byte
-	Hint        string
-	ExpiresAt   *time.Time
+	ID                string
+	UserID            string
+	Environment       string
+	Name              string
+	Digest            []byte
+	Hint              string
+	ExpiresAt         *time.Time
+	Metadata          json.RawMessage
+	Scopes            []string
+	Models            []string
+	Networks          []netip.Prefix
+	RequestsPerSecond *int32
 }
 
-// Stores a new key by its digest.
+// Stores a new key with its first secret, by its digest.
 func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertParams) (APIKey, error) {
 	row := db.QueryRow(ctx, aPIKeyInsert,
 		arg.ID,
@@ -144,6 +196,11 @@ func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertPar
 		arg.Digest,
 		arg.Hint,
 		arg.ExpiresAt,
+		arg.Metadata,
+		arg.Scopes,
+		arg.Models,
+		arg.Networks,
+		arg.RequestsPerSecond,
 	)
 	var i APIKey
 	err := row.Scan(
@@ -158,15 +215,25 @@ func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertPar
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Metadata,
+		&i.Scopes,
+		&i.Models,
+		&i.Networks,
+		&i.RequestsPerSecond,
+		&i.ExpiryWarnedDays,
 	)
 	return i, err
 }
 
 const aPIKeyList = `-- name: APIKeyList :many
-select id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at from api_keys
-where user_id = $1 and ($2::text is null or environment = $2)
-order by created_at desc, id desc
-limit $4::int offset $3::bigint
+select k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, k.metadata, k.scopes, k.models, k.networks, k.requests_per_second, k.expiry_warned_days, m.api_key_id, m.time_zone, m.spend_cap_micros, m.spend_window, m.running_cap, m.requests_per_day, m.window_start, m.spent_micros, m.running, m.day_start, m.day_requests, coalesce(u.requests, 0)::bigint as requests, u.last_used_at
+from (
+  select p.id from api_keys p
+  where p.user_id = $1 and ($2::text is null or p.environment = $2)
+  order by p.created_at desc, p.id desc
+  limit $4::int offset $3::bigint
+) page join api_keys k on k.id = page.id join api_key_meters m on m.api_key_id = k.id left join api_key_uses u on u.api_key_id = k.id
+order by k.created_at desc, k.id desc
 `
 
 type APIKeyListParams struct {
@@ -176,8 +243,15 @@ type APIKeyListParams struct {
 	RowLimit    int32
 }
 
-// A page of a user's keys, newest first.
-func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams) ([]APIKey, error) {
+type APIKeyListRow struct {
+	APIKey      APIKey
+	APIKeyMeter APIKeyMeter
+	Requests    int64
+	LastUsedAt  *time.Time
+}
+
+// A page of a user's keys, newest first, as APIKeyGet gives them.
+func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams) ([]APIKeyListRow, error) {
 	rows, err := db.Query(ctx, aPIKeyList,
 		arg.UserID,
 		arg.Environment,
@@ -188,21 +262,40 @@ func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams)
 		return nil, err
 	}
 	defer rows.Close()
-	items := []APIKey{}
+	items := []APIKeyListRow{}
 	for rows.Next() {
-		var i APIKey
+		var i APIKeyListRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.UserID,
-			&i.Environment,
-			&i.Name,
-			&i.Digest,
-			&i.Hint,
-			&i.DisabledAt,
-			&i.ExpiresAt,
-			&i.RevokedAt,
-			&i.CreatedAt,
-			&i.UpdatedAt,
+			&i.APIKey.ID,
+			&i.APIKey.UserID,
+			&i.APIKey.Environment,
+			&i.APIKey.Name,
+			&i.APIKey.Digest,
+			&i.APIKey.Hint,
+			&i.APIKey.DisabledAt,
+			&i.APIKey.ExpiresAt,
+			&i.APIKey.RevokedAt,
+			&i.APIKey.CreatedAt,
+			&i.APIKey.UpdatedAt,
+			&i.APIKey.Metadata,
+			&i.APIKey.Scopes,
+			&i.APIKey.Models,
+			&i.APIKey.Networks,
+			&i.APIKey.RequestsPerSecond,
+			&i.APIKey.ExpiryWarnedDays,
+			&i.APIKeyMeter.APIKeyID,
+			&i.APIKeyMeter.TimeZone,
+			&i.APIKeyMeter.SpendCapMicros,
+			&i.APIKeyMeter.SpendWindow,
+			&i.APIKeyMeter.RunningCap,
+			&i.APIKeyMeter.RequestsPerDay,
+			&i.APIKeyMeter.WindowStart,
+			&i.APIKeyMeter.SpentMicros,
+			&i.APIKeyMeter.Running,
+			&i.APIKeyMeter.DayStart,
+			&i.APIKeyMeter.DayRequests,
+			&i.Requests,
+			&i.LastUsedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -215,7 +308,7 @@ func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams)
 }
 
 const aPIKeyLock = `-- name: APIKeyLock :one
-select id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at from api_keys where id = $1 and user_id = $2 for no key update
+select id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at, metadata, scopes, models, networks, requests_per_second, expiry_warned_days from api_keys where id = $1 and user_id = $2 for no key update
 `
 
 type APIKeyLockParams struct {
@@ -239,14 +332,19 @@ func (q *Queries) APIKeyLock(ctx context.Context, db DBTX, arg APIKeyLockParams)
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Metadata,
+		&i.Scopes,
+		&i.Models,
+		&i.Networks,
+		&i.RequestsPerSecond,
+		&i.ExpiryWarnedDays,
 	)
 	return i, err
 }
 
-const aPIKeyRevoke = `-- name: APIKeyRevoke :one
+const aPIKeyRevoke = `-- name: APIKeyRevoke :exec
 update api_keys set revoked_at = coalesce(revoked_at, now()), updated_at = now()
 where id = $1 and user_id = $2
-returning id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at
 `
 
 type APIKeyRevokeParams struct {
@@ -255,62 +353,247 @@ type APIKeyRevokeParams struct {
 }
 
 // Ends a key for good; again changes nothing.
-func (q *Queries) APIKeyRevoke(ctx context.Context, db DBTX, arg APIKeyRevokeParams) (APIKey, error) {
-	row := db.QueryRow(ctx, aPIKeyRevoke, arg.ID, arg.UserID)
-	var i APIKey
+func (q *Queries) APIKeyRevoke(ctx context.Context, db DBTX, arg APIKeyRevokeParams) error {
+	_, err := db.Exec(ctx, aPIKeyRevoke, arg.ID, arg.UserID)
+	return err
+}
+
+const aPIKeyRotationForgetAnyOwner = `-- name: APIKeyRotationForgetAnyOwner :execrows
+delete from api_key_rotations where expires_at <= $1::timestamptz
+`
+
+// Removes answers that nobody may ask for any more.
+func (q *Queries) APIKeyRotationForgetAnyOwner(ctx context.Context, db DBTX, now time.Time) (int64, error) {
+	result, err := db.Exec(ctx, aPIKeyRotationForgetAnyOwner, now)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const aPIKeyRotationGet = `-- name: APIKeyRotationGet :one
+select user_id, idempotency_digest, fingerprint, api_key_id, seal_key_id, ciphertext, expires_at from api_key_rotations where user_id = $1 and idempotency_digest = $2 and expires_at > $3::timestamptz
+`
+
+type APIKeyRotationGetParams struct {
+	UserID            string
+	IdempotencyDigest []byte
+	Now               time.Time
+}
+
+// The kept answer of a rotation.
+func (q *Queries) APIKeyRotationGet(ctx context.Context, db DBTX, arg APIKeyRotationGetParams) (APIKeyRotation, error) {
+	row := db.QueryRow(ctx, aPIKeyRotationGet, arg.UserID, arg.IdempotencyDigest, arg.Now)
+	var i APIKeyRotation
 	err := row.Scan(
-		&i.ID,
 		&i.UserID,
-		&i.Environment,
-		&i.Name,
-		&i.Digest,
-		&i.Hint,
-		&i.DisabledAt,
+		&i.IdempotencyDigest,
+		&i.Fingerprint,
+		&i.APIKeyID,
+		&i.SealKeyID,
+		&i.Ciphertext,
 		&i.ExpiresAt,
-		&i.RevokedAt,
-		&i.CreatedAt,
-		&i.UpdatedAt,
 	)
 	return i, err
 }
 
-const aPIKeyUpdate = `-- name: APIKeyUpdate :one
+const aPIKeyRotationInsert = `-- name: APIKeyRotationInsert :exec
+insert into api_key_rotations (user_id, idempotency_digest, fingerprint, api_key_id, seal_key_id, ciphertext, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7)
+`
+
+type APIKeyRotationInsertParams struct {
+	UserID            string
+	IdempotencyDigest []byte
+	Fingerprint       []byte
+	APIKeyID          string
+	SealKeyID         string
+	Ciphertext        []byte
+	ExpiresAt         time.Time
+}
+
+// Keeps the sealed answer of a rotation for as long as it may be asked for again.
+func (q *Queries) APIKeyRotationInsert(ctx context.Context, db DBTX, arg APIKeyRotationInsertParams) error {
+	_, err := db.Exec(ctx, aPIKeyRotationInsert,
+		arg.UserID,
+		arg.IdempotencyDigest,
+		arg.Fingerprint,
+		arg.APIKeyID,
+		arg.SealKeyID,
+		arg.Ciphertext,
+		arg.ExpiresAt,
+	)
+	return err
+}
+
+const aPIKeySecretEnd = `-- name: APIKeySecretEnd :execrows
+update api_key_secrets s set expires_at = $1::timestamptz
+from api_keys k where k.id = s.api_key_id and k.user_id = $2 and s.api_key_id = $3 and s.expires_at is null
+`
+
+type APIKeySecretEndParams struct {
+	ExpiresAt time.Time
+	UserID    string
+	APIKeyID  string
+}
+
+// Lets the newest secret of a user's key end at a moment.
+func (q *Queries) APIKeySecretEnd(ctx context.Context, db DBTX, arg APIKeySecretEndParams) (int64, error) {
+	result, err := db.Exec(ctx, aPIKeySecretEnd, arg.ExpiresAt, arg.UserID, arg.APIKeyID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const aPIKeySecretForget = `-- name: APIKeySecretForget :exec
+delete from api_key_secrets s
+using api_keys k where k.id = s.api_key_id and k.user_id = $1 and s.api_key_id = $2 and s.expires_at <= $3::timestamptz
+`
+
+type APIKeySecretForgetParams struct {
+	UserID   string
+	APIKeyID string
+	Now      time.Time
+}
+
+// Removes the secrets of a user's key that have ended by a moment.
+func (q *Queries) APIKeySecretForget(ctx context.Context, db DBTX, arg APIKeySecretForgetParams) error {
+	_, err := db.Exec(ctx, aPIKeySecretForget, arg.UserID, arg.APIKeyID, arg.Now)
+	return err
+}
+
+const aPIKeySecretInsert = `-- name: APIKeySecretInsert :exec
+with newest as (
+  update api_keys set digest = $1, hint = $2, updated_at = $3::timestamptz
+  where id = $4 and user_id = $5
+  returning id
+)
+insert into api_key_secrets (digest, api_key_id, hint, created_at)
+select $1, newest.id, $2, $3::timestamptz from newest
+`
+
+type APIKeySecretInsertParams struct {
+	Digest    []byte
+	Hint      string
+	CreatedAt time.Time
+	APIKeyID  string
+	UserID    string
+}
+
+// Gives a user's key a new secret, and tells the key which is its newest.
+func (q *Queries) APIKeySecretInsert(ctx context.Context, db DBTX, arg APIKeySecretInsertParams) error {
+	_, err := db.Exec(ctx, aPIKeySecretInsert,
+		arg.Digest,
+		arg.Hint,
+		arg.CreatedAt,
+		arg.APIKeyID,
+		arg.UserID,
+	)
+	return err
+}
+
+const aPIKeySecretList = `-- name: APIKeySecretList :many
+select s.digest, s.api_key_id, s.hint, s.created_at, s.expires_at, s.last_used_at from api_key_secrets s join api_keys k on k.id = s.api_key_id
+where k.user_id = $1 and s.api_key_id = any ($2::text[]) and (s.expires_at is null or s.expires_at > $3::timestamptz)
+order by s.expires_at desc nulls first
+`
+
+type APIKeySecretListParams struct {
+	UserID    string
+	APIKeyIDs []string
+	Now       time.Time
+}
+
+// The secrets of some keys of a user that work at a moment, the newest first.
+func (q *Queries) APIKeySecretList(ctx context.Context, db DBTX, arg APIKeySecretListParams) ([]APIKeySecret, error) {
+	rows, err := db.Query(ctx, aPIKeySecretList, arg.UserID, arg.APIKeyIDs, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []APIKeySecret{}
+	for rows.Next() {
+		var i APIKeySecret
+		if err := rows.Scan(
+			&i.Digest,
+			&i.APIKeyID,
+			&i.Hint,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.LastUsedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aPIKeyUpdate = `-- name: APIKeyUpdate :exec
 update api_keys
-set name = $1, disabled_at = $2, expires_at = $3, updated_at = now()
-where id = $4 and user_id = $5 and revoked_at is null
-returning id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at
+set name = $1, disabled_at = $2, metadata = $3, scopes = $4, models = $5, networks = $6,
+  requests_per_second = $7, updated_at = now(),
+  expiry_warned_days = case when expires_at is not distinct from $8 then expiry_warned_days end, expires_at = $8
+where id = $9 and user_id = $10 and revoked_at is null
 `
 
 type APIKeyUpdateParams struct {
-	Name       string
-	DisabledAt *time.Time
-	ExpiresAt  *time.Time
-	ID         string
-	UserID     string
+	Name              string
+	DisabledAt        *time.Time
+	Metadata          json.RawMessage
+	Scopes            []string
+	Models            []string
+	Networks          []netip.Prefix
+	RequestsPerSecond *int32
+	ExpiresAt         *time.Time
+	ID                string
+	UserID            string
 }
 
-// Sets what an owner may change of a key.
-func (q *Queries) APIKeyUpdate(ctx context.Context, db DBTX, arg APIKeyUpdateParams) (APIKey, error) {
-	row := db.QueryRow(ctx, aPIKeyUpdate,
+// Sets what an owner may change of a key. Another expiry is warned of anew.
+func (q *Queries) APIKeyUpdate(ctx context.Context, db DBTX, arg APIKeyUpdateParams) error {
+	_, err := db.Exec(ctx, aPIKeyUpdate,
 		arg.Name,
 		arg.DisabledAt,
+		arg.Metadata,
+		arg.Scopes,
+		arg.Models,
+		arg.Networks,
+		arg.RequestsPerSecond,
 		arg.ExpiresAt,
 		arg.ID,
 		arg.UserID,
 	)
-	var i APIKey
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Environment,
-		&i.Name,
-		&i.Digest,
-		&i.Hint,
-		&i.DisabledAt,
-		&i.ExpiresAt,
-		&i.RevokedAt,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-	)
-	return i, err
+	return err
+}
+
+const aPIKeyUseAddSetAnyOwner = `-- name: APIKeyUseAddSetAnyOwner :exec
+with n as materialized (
+  select unnest($1::bytea[]) as digest, unnest($2::bigint[]) as requests, unnest($3::timestamptz[]) as last_used_at
+), secrets as (
+  update api_key_secrets s set last_used_at = greatest(s.last_used_at, n.last_used_at)
+  from n where s.digest = n.digest
+)
+insert into api_key_uses as u (api_key_id, requests, last_used_at)
+select s.api_key_id, sum(n.requests)::bigint, max(n.last_used_at)
+from n join api_key_secrets s on s.digest = n.digest
+group by s.api_key_id order by s.api_key_id
+on conflict on constraint api_key_uses_pkey do update
+set requests = u.requests + excluded.requests, last_used_at = greatest(u.last_used_at, excluded.last_used_at)
+`
+
+type APIKeyUseAddSetAnyOwnerParams struct {
+	Digests     [][]byte
+	Requests    []int64
+	LastUsedAts []time.Time
+}
+
+// Adds to what is known of the use of keys, one row a secret. Keys that are gone are left out.
+func (q *Queries) APIKeyUseAddSetAnyOwner(ctx context.Context, db DBTX, arg APIKeyUseAddSetAnyOwnerParams) error {
+	_, err := db.Exec(ctx, aPIKeyUseAddSetAnyOwner, arg.Digests, arg.Requests, arg.LastUsedAts)
+	return err
 }

@@ -835,6 +835,266 @@ func (b *LedgerSettleSetBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const meterHoldSetAnyOwner = `-- name: MeterHoldSetAnyOwner :batchexec
+select m.api_key_id from api_key_meters m where m.api_key_id = any ($1::text[]) order by m.api_key_id for no key update
+`
+
+type MeterHoldSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+// Locks meters, whatever they say.
+func (q *Queries) MeterHoldSetAnyOwner(ctx context.Context, db DBTX, apiKeyIds [][]string) *MeterHoldSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range apiKeyIds {
+		vals := []interface{}{
+			a,
+		}
+		batch.Queue(meterHoldSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &MeterHoldSetAnyOwnerBatchResults{br, len(apiKeyIds), false}
+}
+
+func (b *MeterHoldSetAnyOwnerBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *MeterHoldSetAnyOwnerBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const meterLockSetAnyOwner = `-- name: MeterLockSetAnyOwner :batchmany
+
+select m.api_key_id, m.spend_cap_micros, m.running_cap, m.running,
+  greatest(m.window_start, w.begins)::timestamptz as window_start,
+  (case when w.begins > m.window_start then 0 else m.spent_micros end)::bigint as spent_micros,
+  window_end(m.spend_window, m.time_zone, greatest(m.window_start, n.at)) as window_end
+from (select unnest($1::text[]) as api_key_id, unnest($2::timestamptz[]) as at) n
+join api_key_meters m on m.api_key_id = n.api_key_id
+cross join lateral (select window_start(m.spend_window, m.time_zone, n.at) as begins) w
+where m.spend_cap_micros is not null or m.running_cap is not null
+order by m.api_key_id for no key update of m
+`
+
+type MeterLockSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type MeterLockSetAnyOwnerParams struct {
+	APIKeyIDs []string
+	Ats       []time.Time
+}
+
+type MeterLockSetAnyOwnerRow struct {
+	APIKeyID       string
+	SpendCapMicros *int64
+	RunningCap     *int32
+	Running        int32
+	WindowStart    time.Time
+	SpentMicros    int64
+	WindowEnd      time.Time
+}
+
+// The meters of keys: what they have used of the limits they are held to. Locked after accounts, in the order of their keys.
+// Locks the meters of those keys that have a cap, and tells how they stand at a moment, one for each key: in the calendar window
+// that holds the moment, or in a later one if some node is there already.
+func (q *Queries) MeterLockSetAnyOwner(ctx context.Context, db DBTX, arg []MeterLockSetAnyOwnerParams) *MeterLockSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.APIKeyIDs,
+			a.Ats,
+		}
+		batch.Queue(meterLockSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &MeterLockSetAnyOwnerBatchResults{br, len(arg), false}
+}
+
+func (b *MeterLockSetAnyOwnerBatchResults) Query(f func(int, []MeterLockSetAnyOwnerRow, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		items := []MeterLockSetAnyOwnerRow{}
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i MeterLockSetAnyOwnerRow
+				if err := rows.Scan(
+					&i.APIKeyID,
+					&i.SpendCapMicros,
+					&i.RunningCap,
+					&i.Running,
+					&i.WindowStart,
+					&i.SpentMicros,
+					&i.WindowEnd,
+				); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *MeterLockSetAnyOwnerBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const meterReleaseSetAnyOwner = `-- name: MeterReleaseSetAnyOwner :batchexec
+update api_key_meters m
+set running = greatest(0, m.running - g.tasks),
+  spent_micros = greatest(0, m.spent_micros - coalesce((select sum(u.unused_micros) from (
+    select unnest($1::text[]) as api_key_id, unnest($2::timestamptz[]) as metered_since,
+      unnest($3::bigint[]) as unused_micros) u
+    where u.api_key_id = m.api_key_id and u.metered_since = m.window_start), 0))
+from (
+  select n.api_key_id, sum(n.tasks)::int as tasks
+  from (select unnest($1::text[]) as api_key_id, unnest($4::int[]) as tasks) n group by n.api_key_id
+) g
+where m.api_key_id = g.api_key_id
+`
+
+type MeterReleaseSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type MeterReleaseSetAnyOwnerParams struct {
+	APIKeyIDs     []string
+	MeteredSinces []time.Time
+	UnusedsMicros []int64
+	NumsTasks     []int32
+}
+
+// Gives back what ended tasks no longer use: their places, and of the window that counts them what they did not cost. One row
+// for each key and window. The meters were locked by MeterHoldSetAnyOwner.
+func (q *Queries) MeterReleaseSetAnyOwner(ctx context.Context, db DBTX, arg []MeterReleaseSetAnyOwnerParams) *MeterReleaseSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.APIKeyIDs,
+			a.MeteredSinces,
+			a.UnusedsMicros,
+			a.NumsTasks,
+		}
+		batch.Queue(meterReleaseSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &MeterReleaseSetAnyOwnerBatchResults{br, len(arg), false}
+}
+
+func (b *MeterReleaseSetAnyOwnerBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *MeterReleaseSetAnyOwnerBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const meterTakeSetAnyOwner = `-- name: MeterTakeSetAnyOwner :batchexec
+update api_key_meters m set window_start = n.window_start, spent_micros = n.spent_micros, running = n.running
+from (select unnest($1::text[]) as api_key_id, unnest($2::timestamptz[]) as window_start,
+  unnest($3::bigint[]) as spent_micros, unnest($4::int[]) as running) n
+where m.api_key_id = n.api_key_id
+`
+
+type MeterTakeSetAnyOwnerBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type MeterTakeSetAnyOwnerParams struct {
+	APIKeyIDs    []string
+	WindowStarts []time.Time
+	SpentsMicros []int64
+	Runnings     []int32
+}
+
+// Stores how locked meters stand once tasks were accepted.
+func (q *Queries) MeterTakeSetAnyOwner(ctx context.Context, db DBTX, arg []MeterTakeSetAnyOwnerParams) *MeterTakeSetAnyOwnerBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.APIKeyIDs,
+			a.WindowStarts,
+			a.SpentsMicros,
+			a.Runnings,
+		}
+		batch.Queue(meterTakeSetAnyOwner, vals...)
+	}
+	br := db.SendBatch(ctx, batch)
+	return &MeterTakeSetAnyOwnerBatchResults{br, len(arg), false}
+}
+
+func (b *MeterTakeSetAnyOwnerBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *MeterTakeSetAnyOwnerBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const outputInsertSetAnyOwner = `-- name: OutputInsertSetAnyOwner :batchexec
 insert into outputs (task_id, user_id, image, attempt_id, path, mime, size_bytes, width, height)
 select t.id, t.user_id, n.image, n.attempt_id, n.path, n.mime, n.size_bytes, n.width, n.height
@@ -1058,12 +1318,14 @@ with n as materialized (
 )
 insert into tasks (
   id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
-  num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
+  num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at, metered_since
 )
 select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type, n.prompt,
   case when n.has_negative_prompt then n.negative_prompt end, n.aspect_ratio,
   n.resolution, n.num_outputs, nullif(n.duration_seconds, 0), coalesce(string_to_array(nullif(n.image_urls, ''), E'\n'), '{}'),
-  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, n.job_id, n.deadline_at, n.created_at
+  nullif(n.webhook_url, ''), n.price_id, n.unit_price_micros, n.job_id, n.deadline_at, n.created_at,
+  (select m.window_start from api_key_meters m
+    where m.api_key_id = n.api_key_id and (m.spend_cap_micros is not null or m.running_cap is not null))
 from n
 `
 
@@ -1098,7 +1360,7 @@ type TaskInsertSetParams struct {
 	JobMaxAttempts     int16
 }
 
-// Stores accepted tasks, each with the River job that will advance it. In their lists absent texts are empty and an absent
+// Stores accepted tasks, each with the River job that will advance it; what they take of their keys' meters is stored before. In their lists absent texts are empty and an absent
 // duration is 0; only of the negative prompt an empty one differs from none. The image URLs of one task are one text, a line each.
 func (q *Queries) TaskInsertSet(ctx context.Context, db DBTX, arg []TaskInsertSetParams) *TaskInsertSetBatchResults {
 	batch := &pgx.Batch{}
@@ -1164,7 +1426,7 @@ set lease_owner = n.lease_owner, lease_until = now() + $1::int * interval '1 sec
 from locked join (select unnest($2::text[]) as id, unnest($3::text[]) as lease_owner) n on n.id = locked.id
 where t.id = locked.id and t.status in ('pending', 'processing')
   and (t.lease_until is null or t.lease_until <= now() or t.lease_owner = n.lease_owner)
-returning t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at
+returning t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at, t.metered_since
 `
 
 type TaskLeaseSetAnyOwnerBatchResults struct {
@@ -1242,6 +1504,7 @@ func (b *TaskLeaseSetAnyOwnerBatchResults) Query(f func(int, []Task, error)) {
 					&i.CreatedAt,
 					&i.StartedAt,
 					&i.CompletedAt,
+					&i.MeteredSince,
 				); err != nil {
 					return err
 				}
@@ -1261,7 +1524,7 @@ func (b *TaskLeaseSetAnyOwnerBatchResults) Close() error {
 }
 
 const taskLockSetAnyOwner = `-- name: TaskLockSetAnyOwner :batchmany
-select id, user_id, environment, api_key_id, model, type, status, prompt, negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, cost_micros, error, failure_code, failure_retryable, job_id, lease_owner, lease_until, deadline_at, created_at, started_at, completed_at from tasks where id = any ($1::text[]) and status in ('pending', 'processing') order by id for no key update
+select id, user_id, environment, api_key_id, model, type, status, prompt, negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, cost_micros, error, failure_code, failure_retryable, job_id, lease_owner, lease_until, deadline_at, created_at, started_at, completed_at, metered_since from tasks where id = any ($1::text[]) and status in ('pending', 'processing') order by id for no key update
 `
 
 type TaskLockSetAnyOwnerBatchResults struct {
@@ -1330,6 +1593,7 @@ func (b *TaskLockSetAnyOwnerBatchResults) Query(f func(int, []Task, error)) {
 					&i.CreatedAt,
 					&i.StartedAt,
 					&i.CompletedAt,
+					&i.MeteredSince,
 				); err != nil {
 					return err
 				}

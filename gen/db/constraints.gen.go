@@ -46,11 +46,12 @@ const (
 
 // The rules of the table api_keys, by the names the database gives when one is broken.
 const (
-	APIKeysPkey             = "api_keys_pkey"              // primary key
-	APIKeysDigestKey        = "api_keys_digest_key"        // unique
-	APIKeysDigestCheck      = "api_keys_digest_check"      // check
-	APIKeysEnvironmentCheck = "api_keys_environment_check" // check
-	APIKeysUserIDFkey       = "api_keys_user_id_fkey"      // foreign key
+	APIKeysPkey                   = "api_keys_pkey"                      // primary key
+	APIKeysDigestKey              = "api_keys_digest_key"                // unique
+	APIKeysDigestCheck            = "api_keys_digest_check"              // check
+	APIKeysEnvironmentCheck       = "api_keys_environment_check"         // check
+	APIKeysUserIDFkey             = "api_keys_user_id_fkey"              // foreign key
+	APIKeysRequestsPerSecondCheck = "api_keys_requests_per_second_check" // check
 )
 
 // The rules of the table models, by the names the database gives when one is broken.
@@ -177,4 +178,33 @@ const (
 // The rules of the table ledger_marks, by the names the database gives when one is broken.
 const (
 	LedgerMarksPkey = "ledger_marks_pkey" // primary key
+)
+
+// The rules of the table api_key_secrets, by the names the database gives when one is broken.
+const (
+	APIKeySecretsPkey         = "api_key_secrets_pkey"            // primary key
+	APIKeySecretsDigestCheck  = "api_key_secrets_digest_check"    // check
+	APIKeySecretsAPIKeyIDFkey = "api_key_secrets_api_key_id_fkey" // foreign key
+	APIKeySecretsNewestKey    = "api_key_secrets_newest_key"      // unique
+)
+
+// The rules of the table api_key_meters, by the names the database gives when one is broken.
+const (
+	APIKeyMetersPkey         = "api_key_meters_pkey"            // primary key
+	APIKeyMetersAPIKeyIDFkey = "api_key_meters_api_key_id_fkey" // foreign key
+	APIKeyMetersSpendCheck   = "api_key_meters_spend_check"     // check
+	APIKeyMetersWindowCheck  = "api_key_meters_window_check"    // check
+	APIKeyMetersCapsCheck    = "api_key_meters_caps_check"      // check
+)
+
+// The rules of the table api_key_uses, by the names the database gives when one is broken.
+const (
+	APIKeyUsesPkey         = "api_key_uses_pkey"            // primary key
+	APIKeyUsesAPIKeyIDFkey = "api_key_uses_api_key_id_fkey" // foreign key
+)
+
+// The rules of the table api_key_rotations, by the names the database gives when one is broken.
+const (
+	APIKeyRotationsPkey         = "api_key_rotations_pkey"            // primary key
+	APIKeyRotationsAPIKeyIDFkey = "api_key_rotations_api_key_id_fkey" // foreign key
 )

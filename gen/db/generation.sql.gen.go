@@ -11,7 +11,7 @@ import (
 )
 
 const idempotencyGet = `-- name: IdempotencyGet :one
-select k.fingerprint, t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at
+select k.fingerprint, t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at, t.metered_since
 from idempotency_keys k join tasks t on t.id = k.task_id
 where k.user_id = $1 and k.environment = $2 and k.key = $3 and k.expires_at > now()
 `
@@ -61,6 +61,7 @@ func (q *Queries) IdempotencyGet(ctx context.Context, db DBTX, arg IdempotencyGe
 		&i.Task.CreatedAt,
 		&i.Task.StartedAt,
 		&i.Task.CompletedAt,
+		&i.Task.MeteredSince,
 	)
 	return i, err
 }
@@ -126,34 +127,63 @@ with n as materialized (
     unnest($15::text[]) as webhook_url, unnest($16::bigint[]) as price_id,
     unnest($17::bigint[]) as unit_price_micros, unnest($18::timestamptz[]) as deadline_at,
     unnest($19::timestamptz[]) as created_at
-), due as (
-  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from n where environment = 'live' group by user_id
 ), locked as materialized (
-  select a.user_id, d.amount_micros from due d join accounts a on a.user_id = d.user_id order by a.user_id for no key update of a
+  select a.user_id from accounts a
+  where a.user_id in (select user_id from n where environment = 'live') order by a.user_id for no key update
+), meters as materialized (
+  select m.api_key_id, m.spend_cap_micros, m.running_cap, m.running, greatest(m.window_start, w.begins) as window_start,
+    (case when w.begins > m.window_start then 0 else m.spent_micros end) as spent_micros
+  from (select api_key_id, max(created_at) as at from n group by api_key_id) k
+  join api_key_meters m on m.api_key_id = k.api_key_id
+  cross join lateral (select window_start(m.spend_window, m.time_zone, k.at) as begins) w
+  where (m.spend_cap_micros is not null or m.running_cap is not null) and (select count(*) from locked) >= 0
+  order by m.api_key_id for no key update of m
+), used_up as materialized (
+  select m.api_key_id from meters m join n on n.api_key_id = m.api_key_id
+  group by m.api_key_id, m.spend_cap_micros, m.spent_micros, m.running_cap, m.running
+  having m.spent_micros + coalesce(sum(n.unit_price_micros * n.num_outputs) filter (where n.environment = 'live'), 0) > m.spend_cap_micros
+    or m.running + count(*) > m.running_cap
+), due as (
+  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from n
+  where environment = 'live' and api_key_id not in (select api_key_id from used_up) group by user_id
 ), payers as (
-  update accounts a set held_micros = a.held_micros + l.amount_micros from locked l
-  where a.user_id = l.user_id and a.balance_micros - a.held_micros >= l.amount_micros
+  update accounts a set held_micros = a.held_micros + d.amount_micros from due d
+  where a.user_id = d.user_id and a.balance_micros - a.held_micros >= d.amount_micros and (select count(*) from meters) >= 0
   returning a.user_id
 ), accepted as materialized (
-  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at, nextval('river_job_id_seq') as job_id from n
-  where environment <> 'live' or user_id in (select user_id from payers)
+  select n.id, n.user_id, n.environment, n.api_key_id, n.model, n.type, n.prompt, n.negative_prompt, n.has_negative_prompt, n.aspect_ratio, n.resolution, n.num_outputs, n.duration_seconds, n.image_urls, n.webhook_url, n.price_id, n.unit_price_micros, n.deadline_at, n.created_at, nextval('river_job_id_seq') as job_id, m.window_start as metered_since
+  from n left join meters m on m.api_key_id = n.api_key_id
+  where n.api_key_id not in (select api_key_id from used_up) and (n.environment <> 'live' or n.user_id in (select user_id from payers))
 ), jobs as (
   insert into river_job (id, args, kind, queue, max_attempts)
   select job_id, jsonb_build_object('task_id', id), $20::text, $21::text, $22::smallint from accepted
 ), holding as (
   insert into holds (task_id, user_id, amount_micros)
   select id, user_id, unit_price_micros * num_outputs from accepted where environment = 'live'
+), metering as (
+  update api_key_meters m
+  set window_start = l.window_start, running = l.running + t.tasks, spent_micros = l.spent_micros + t.spent_micros
+  from meters l join (
+    select api_key_id, count(*)::int as tasks, coalesce(sum(unit_price_micros * num_outputs) filter (where environment = 'live'), 0)::bigint as spent_micros
+    from accepted where metered_since is not null group by api_key_id
+  ) t on t.api_key_id = l.api_key_id
+  where m.api_key_id = l.api_key_id
+), stored as (
+  insert into tasks (
+    id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
+    num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at, metered_since
+  )
+  select id, user_id, environment, nullif(api_key_id, ''), model, type, prompt,
+    case when has_negative_prompt then negative_prompt end, aspect_ratio,
+    resolution, num_outputs, nullif(duration_seconds, 0), coalesce(string_to_array(nullif(image_urls, ''), E'\n'), '{}'),
+    nullif(webhook_url, ''), price_id, unit_price_micros, job_id, deadline_at, created_at,
+    metered_since
+  from accepted
+  returning id
 )
-insert into tasks (
-  id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
-  num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
-)
-select id, user_id, environment, nullif(api_key_id, ''), model, type, prompt,
-  case when has_negative_prompt then negative_prompt end, aspect_ratio,
-  resolution, num_outputs, nullif(duration_seconds, 0), coalesce(string_to_array(nullif(image_urls, ''), E'\n'), '{}'),
-  nullif(webhook_url, ''), price_id, unit_price_micros, job_id, deadline_at, created_at
-from accepted
-returning id
+select stored.id, false as used_up from stored
+union all
+select n.id, true from n where n.api_key_id in (select api_key_id from used_up)
 `
 
 type TaskAcceptSetParams struct {
@@ -181,10 +211,17 @@ type TaskAcceptSetParams struct {
 	JobMaxAttempts     int16
 }
 
-// Decides and stores in one statement: takes the sum that each account's tasks cost from what is available there, and stores,
-// as TaskInsertSet does, the tasks that are paid for and those of the test environment. Gives their ids; of an account that
-// has not enough for all its tasks here, none is stored. Accounts are locked in the order of AccountLockSet.
-func (q *Queries) TaskAcceptSet(ctx context.Context, db DBTX, arg TaskAcceptSetParams) ([]string, error) {
+type TaskAcceptSetRow struct {
+	ID     string
+	UsedUp bool
+}
+
+// Decides and stores in one statement: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
+// from what is available there, and stores, as TaskInsertSet does, the tasks that are paid for and those of the test
+// environment. Gives their ids, and those of the tasks whose key has not enough for all its tasks here: of such a key none is
+// stored, nor of an account that has not enough. Accounts are locked in the order of AccountLockSet, then meters in that of
+// MeterLockSetAnyOwner.
+func (q *Queries) TaskAcceptSet(ctx context.Context, db DBTX, arg TaskAcceptSetParams) ([]TaskAcceptSetRow, error) {
 	rows, err := db.Query(ctx, taskAcceptSet,
 		arg.IDs,
 		arg.UserIDs,
@@ -213,13 +250,13 @@ func (q *Queries) TaskAcceptSet(ctx context.Context, db DBTX, arg TaskAcceptSetP
 		return nil, err
 	}
 	defer rows.Close()
-	items := []string{}
+	items := []TaskAcceptSetRow{}
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var i TaskAcceptSetRow
+		if err := rows.Scan(&i.ID, &i.UsedUp); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

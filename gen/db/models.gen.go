@@ -6,6 +6,7 @@ package db
 
 import (
 	"encoding/json"
+	"net/netip"
 	"time"
 )
 
@@ -14,7 +15,7 @@ type APIKey struct {
 	UserID      string
 	Environment string
 	Name        string
-	// SHA-256 of the whole key; the key itself is stored nowhere.
+	// Of the newest secret; api_key_secrets has all. For binaries that do not know that table.
 	Digest     []byte
 	Hint       string
 	DisabledAt *time.Time
@@ -22,6 +23,54 @@ type APIKey struct {
 	RevokedAt  *time.Time
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+	Metadata   json.RawMessage
+	Scopes     []string
+	// The only models the key may use; empty for all.
+	Models []string
+	// The only networks the key may be used from; empty for all.
+	Networks          []netip.Prefix
+	RequestsPerSecond *int32
+	// How many days before the expiry its owner was last warned.
+	ExpiryWarnedDays *int32
+}
+
+type APIKeyMeter struct {
+	APIKeyID       string
+	TimeZone       string
+	SpendCapMicros *int64
+	SpendWindow    *string
+	RunningCap     *int32
+	RequestsPerDay *int64
+	WindowStart    time.Time
+	// What tasks accepted since window_start have cost or hold; counted while there is a cap.
+	SpentMicros int64
+	// Tasks under way that were accepted while there was a cap.
+	Running  int32
+	DayStart time.Time
+	// Requests of the day from day_start that nodes have taken for their callers.
+	DayRequests int64
+}
+
+// Answers of rotations that may have been lost, sealed, for ten minutes.
+type APIKeyRotation struct {
+	UserID            string
+	IdempotencyDigest []byte
+	Fingerprint       []byte
+	APIKeyID          string
+	SealKeyID         string
+	Ciphertext        []byte
+	ExpiresAt         time.Time
+}
+
+type APIKeySecret struct {
+	// SHA-256 of the whole secret; the secret itself is stored nowhere.
+	Digest    []byte
+	APIKeyID  string
+	Hint      string
+	CreatedAt time.Time
+	// Of a secret that was rotated away; the newest has none.
+	ExpiresAt  *time.Time
+	LastUsedAt *time.Time
 }
 
 type Attempt struct {
@@ -45,6 +94,18 @@ type Attempt struct {
 	LeaseOwner   string
 	CreatedAt    time.Time
 	FinishedAt   *time.Time
+}
+
+type AuditLog struct {
+	ID        string
+	UserID    string
+	Action    string
+	Target    string
+	IPAddress string
+	UserAgent string
+	// What changed, before and after; never a secret.
+	Details   json.RawMessage
+	CreatedAt time.Time
 }
 
 type LedgerEntry struct {
@@ -156,6 +217,8 @@ type Task struct {
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	CompletedAt *time.Time
+	// The window of the key's meter that counts the task; null when none does.
+	MeteredSince *time.Time
 }
 
 // Tasks created before until, by kind: element i of the arrays is one kind. Derived; may be emptied.

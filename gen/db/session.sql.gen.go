@@ -7,38 +7,8 @@ package db
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
-
-const auditInsert = `-- name: AuditInsert :exec
-insert into audit_log (id, user_id, action, target, ip_address, user_agent, details)
-values ($1, $2, $3, $4, $5, $6, $7)
-`
-
-type AuditInsertParams struct {
-	ID        string
-	UserID    string
-	Action    string
-	Target    string
-	IPAddress string
-	UserAgent string
-	Details   json.RawMessage
-}
-
-// Logs an act on keys, secrets, sessions or money, in the transaction of the act.
-func (q *Queries) AuditInsert(ctx context.Context, db DBTX, arg AuditInsertParams) error {
-	_, err := db.Exec(ctx, auditInsert,
-		arg.ID,
-		arg.UserID,
-		arg.Action,
-		arg.Target,
-		arg.IPAddress,
-		arg.UserAgent,
-		arg.Details,
-	)
-	return err
-}
 
 const credentialInsert = `-- name: CredentialInsert :exec
 insert into "account" ("id", "accountId", "providerId", "userId", "password", "createdAt", "updatedAt")

@@ -117,7 +117,7 @@ func (q *Queries) TaskCount(ctx context.Context, db DBTX, arg TaskCountParams) (
 }
 
 const taskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
+select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at, t.metered_since,
   coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
 from tasks t
 where t.id = $1 and t.user_id = $2 and t.environment = $3
@@ -167,13 +167,14 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.Task.CreatedAt,
 		&i.Task.StartedAt,
 		&i.Task.CompletedAt,
+		&i.Task.MeteredSince,
 		&i.Paths,
 	)
 	return i, err
 }
 
 const taskGetSet = `-- name: TaskGetSet :many
-select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
+select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at, t.metered_since,
   coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
 from (select unnest($1::text[]) as id, unnest($2::text[]) as user_id, unnest($3::text[]) as environment) n
 join tasks t on t.id = n.id and t.user_id = n.user_id and t.environment = n.environment
@@ -230,6 +231,7 @@ func (q *Queries) TaskGetSet(ctx context.Context, db DBTX, arg TaskGetSetParams)
 			&i.Task.CreatedAt,
 			&i.Task.StartedAt,
 			&i.Task.CompletedAt,
+			&i.Task.MeteredSince,
 			&i.Paths,
 		); err != nil {
 			return nil, err
@@ -262,7 +264,7 @@ func (q *Queries) TaskLeaseReleaseAnyOwner(ctx context.Context, db DBTX, arg Tas
 }
 
 const taskList = `-- name: TaskList :many
-select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
+select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at, t.metered_since,
   coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
 from (
   select p.id from tasks p
@@ -348,6 +350,7 @@ func (q *Queries) TaskList(ctx context.Context, db DBTX, arg TaskListParams) ([]
 			&i.Task.CreatedAt,
 			&i.Task.StartedAt,
 			&i.Task.CompletedAt,
+			&i.Task.MeteredSince,
 			&i.Paths,
 		); err != nil {
 			return nil, err
@@ -361,7 +364,7 @@ func (q *Queries) TaskList(ctx context.Context, db DBTX, arg TaskListParams) ([]
 }
 
 const taskListOfKind = `-- name: TaskListOfKind :many
-select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at,
+select t.id, t.user_id, t.environment, t.api_key_id, t.model, t.type, t.status, t.prompt, t.negative_prompt, t.aspect_ratio, t.resolution, t.num_outputs, t.duration_seconds, t.image_urls, t.webhook_url, t.price_id, t.unit_price_micros, t.cost_micros, t.error, t.failure_code, t.failure_retryable, t.job_id, t.lease_owner, t.lease_until, t.deadline_at, t.created_at, t.started_at, t.completed_at, t.metered_since,
   coalesce((select array_agg(o.path order by o.image) from outputs o where o.task_id = t.id), '{}')::text[] as paths
 from (
   select n.id, n.created_at from models m
@@ -449,6 +452,7 @@ func (q *Queries) TaskListOfKind(ctx context.Context, db DBTX, arg TaskListOfKin
 			&i.Task.CreatedAt,
 			&i.Task.StartedAt,
 			&i.Task.CompletedAt,
+			&i.Task.MeteredSince,
 			&i.Paths,
 		); err != nil {
 			return nil, err

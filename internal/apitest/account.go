@@ -104,7 +104,7 @@ func (s *Server) WaitForEnd(t testing.TB, key, taskID string) apiclient.Task {
 	var last apiclient.Task
 	client := s.WithKey(t, key)
 	Eventually(t, "task "+taskID+" ends", func() bool {
-		got, err := client.GetTaskWithResponse(t.Context(), taskID)
+		got, err := client.GetTaskWithResponse(t.Context(), taskID, nil)
 		if err != nil {
 			t.Fatalf("get task: %v", err)
 		}

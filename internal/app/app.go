@@ -147,7 +147,6 @@ func (n *Node) buildAuth() error {
 	if err != nil {
 		return fmt.Errorf("EGGAPI_AUTH_SECRETS: %w", err)
 	}
-	n.Keyring = auth.NewKeyring(auth.KeyringConfig{Pool: n.pools.keyed, Clock: n.o.Clock, Logger: n.o.Logger})
 	parsed, err := config.ParseSealKeys(c.SealKeys)
 	if err != nil {
 		return err
@@ -161,6 +160,7 @@ func (n *Node) buildAuth() error {
 		return fmt.Errorf("EGGAPI_SEAL_KEYS: %w", err)
 	}
 	n.Secrets = webhook.NewSecrets(n.pools.keyed, sealer, n.o.Clock)
+	n.Keyring = auth.NewKeyring(auth.KeyringConfig{Pool: n.pools.keyed, Clock: n.o.Clock, Logger: n.o.Logger, Sealer: sealer})
 	return nil
 }
 

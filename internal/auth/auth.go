@@ -8,6 +8,8 @@ package auth
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,9 +38,29 @@ type Principal struct {
 	UserID       string
 	KeyID        string // keys only
 	Environment  string
-	Role         string // one role, or several joined by commas; "user" when none is stored
-	SessionID    string // sessions only
-	Impersonated bool   // an administrator acts in the user's name
+	Role         string  // one role, or several joined by commas; "user" when none is stored
+	SessionID    string  // sessions only
+	Rights       *Rights // keys only
+	Impersonated bool    // an administrator acts in the user's name
+}
+
+// Rights is what a key may do. It is shared by all who use the key, so it is never changed.
+type Rights struct {
+	Scopes            []string       // it may do only what these name
+	Models            []string       // empty = all
+	Networks          []netip.Prefix // that it may be used from; empty = all
+	RequestsPerSecond *int32         // nil = what holds for every key
+	RequestsPerDay    *int64         // nil = no limit
+	TimeZone          string         // whose days are meant
+}
+
+// From tells whether the key may be used from an address.
+func (r *Rights) From(addr netip.Addr) bool {
+	if len(r.Networks) == 0 {
+		return true
+	}
+	addr = addr.Unmap()
+	return slices.ContainsFunc(r.Networks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // HasRole tells whether role is one of the principal's. Better Auth stores several joined by commas.

@@ -140,7 +140,7 @@ func TestUpdate_ChangesOnlyWhatIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(tt.want, state{row.Name, auth.Status(row, c.Now()), row.ExpiresAt != nil}); diff != "" {
+		if diff := cmp.Diff(tt.want, state{row.Name, row.Status(c.Now()), row.ExpiresAt != nil}); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -173,7 +173,7 @@ func TestRevoke_IsForGoodAndRepeatable(t *testing.T) {
 	n := newNode(t, pool, c)
 	keyID, _ := create(t, n, by)
 	first, err := n.Revoke(t.Context(), by, keyID)
-	if err != nil || auth.Status(first, c.Now()) != "revoked" {
+	if err != nil || first.Status(c.Now()) != "revoked" {
 		t.Fatal(err, first)
 	}
 	second, err := n.Revoke(t.Context(), by, keyID)
@@ -195,7 +195,7 @@ func TestStatus_IsTheFirstThatHolds(t *testing.T) {
 		"expired":  {DisabledAt: &now, ExpiresAt: &now},
 		"revoked":  {DisabledAt: &now, ExpiresAt: &now, RevokedAt: &now},
 	} {
-		if got := auth.Status(row, now); got != want {
+		if got := (auth.Key{APIKey: row}).Status(now); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -5,13 +5,16 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/meter"
 	"github.com/eggapi/eggapi/internal/pg"
 )
 
@@ -34,6 +37,7 @@ type KeyringConfig struct {
 	Pool        *pgxpool.Pool
 	Clock       func() time.Time
 	Logger      *slog.Logger
+	Sealer      Sealer        // of answers that may be lost
 	TTL         time.Duration // how long a key is remembered; 0 = 10 s
 	NegativeTTL time.Duration // how long it is remembered that there is no such key; 0 = 2 s, which is also the most
 }
@@ -46,6 +50,9 @@ type Keyring struct {
 	known  *memory
 	loads  singleflight.Group // once for all who ask for one key
 	reads  *coalesce.Group[[32]byte, record]
+	sealer Sealer
+	uses   *uses
+	days   *meter.Days
 }
 
 // NewKeyring makes a Keyring that reads every key from the database until Run listens for changes.
@@ -57,7 +64,10 @@ func NewKeyring(c KeyringConfig) *Keyring {
 	if c.NegativeTTL <= 0 || c.NegativeTTL > negativeTTL {
 		c.NegativeTTL = negativeTTL
 	}
-	k := &Keyring{pool: c.Pool, clock: c.Clock, logger: c.Logger, known: newMemory(c.TTL, c.NegativeTTL)}
+	k := &Keyring{
+		pool: c.Pool, clock: c.Clock, logger: c.Logger, known: newMemory(c.TTL, c.NegativeTTL), sealer: c.Sealer,
+		uses: newUses(c.Pool, c.Logger), days: meter.NewDays(c.Pool, c.Clock, c.Logger),
+	}
 	k.reads = coalesce.New(coalesce.Config[[32]byte, record]{
 		Run: k.loadSet, Apart: pg.RolledBack, Slots: 2, MaxSet: 256, MaxWaiting: 2048, Timeout: lookupTimeout,
 	})
@@ -65,13 +75,41 @@ func NewKeyring(c KeyringConfig) *Keyring {
 }
 
 // Run listens for changes of keys and users until the context ends. While it listens, a change is
-// seen here within a round trip; while it does not, nothing is remembered.
+// seen here within a round trip; while it does not, nothing is remembered. It also writes down what keys were used for, and gives
+// back what was taken of their days; at the end all of it.
 func (k *Keyring) Run(ctx context.Context) {
 	l := pg.Listener{
 		Pool: k.pool, Channel: authChannel, Logger: k.logger,
 		Up: k.known.open, Down: k.known.close, Notify: k.known.forget,
 	}
-	l.Run(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { l.Run(ctx) })
+	wg.Go(func() { k.uses.run(ctx) })
+	wg.Go(func() { k.days.Run(ctx) })
+	wg.Go(func() { k.forget(ctx) })
+	wg.Wait()
+}
+
+// Flush writes down what keys were used for, and gives back what was taken of their days.
+func (k *Keyring) Flush(ctx context.Context) error {
+	k.days.Return(ctx, 0)
+	return k.uses.write(ctx)
+}
+
+// forget removes every minute what is kept only for some.
+func (k *Keyring) forget(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := k.ForgetAnswers(ctx); err != nil && ctx.Err() == nil {
+				k.logger.WarnContext(ctx, "what is kept for some minutes could not be removed; it is tried again", "error", err)
+			}
+		}
+	}
 }
 
 // Listening tells whether changes are being heard of now.
@@ -84,14 +122,33 @@ func (k *Keyring) Authenticate(ctx context.Context, token string) (Principal, er
 	if !WellFormed(token) {
 		return Principal{}, errKeyInvalid
 	}
-	r, err := k.find(ctx, sha256.Sum256([]byte(token)))
+	digest := sha256.Sum256([]byte(token))
+	r, err := k.find(ctx, digest)
 	if err != nil {
 		return Principal{}, pg.Public(fault.Wrap(err, "look up an API key"))
 	}
 	if err := r.refusal(k.clock()); err != nil {
 		return Principal{}, err
 	}
-	return Principal{Kind: KindKey, UserID: r.userID, KeyID: r.keyID, Environment: r.environment, Role: r.role}, nil
+	k.uses.note(digest, k.clock())
+	return Principal{
+		Kind: KindKey, UserID: r.userID, KeyID: r.keyID, Environment: r.environment, Role: r.role, Rights: r.rights,
+	}, nil
+}
+
+// CountRequest counts a request of a key that has a limit of requests per day. It fails with QUOTA_EXCEEDED when the day has
+// none left, and SERVICE_UNAVAILABLE when the database cannot be asked within 2 s.
+func (k *Keyring) CountRequest(ctx context.Context, p Principal) error {
+	if p.Rights == nil || p.Rights.RequestsPerDay == nil {
+		return nil
+	}
+	return k.days.Take(ctx, p.KeyID, *p.Rights.RequestsPerDay, p.Rights.TimeZone)
+}
+
+// Left tells what is left of a key's limits.
+func (k *Keyring) Left(ctx context.Context, p Principal) (meter.Left, error) {
+	left, err := k.days.LeftOf(ctx, meter.Key{ID: p.KeyID, UserID: p.UserID, Environment: p.Environment})
+	return left, pg.Public(fault.Wrap(err, "see what is left of the limits of an API key"))
 }
 
 // find gives what is remembered of a digest or reads it, once for all who ask at the same time.
@@ -130,21 +187,38 @@ func (k *Keyring) loadSet(ctx context.Context, digests [][32]byte) ([]coalesce.R
 	for i := range digests {
 		asked[i] = digests[i][:]
 	}
-	rows, err := pg.Q.APIKeyByDigestSetAnyOwner(ctx, k.pool, asked)
+	rows, err := pg.Q.APIKeyBySecretSetAnyOwner(ctx, k.pool, asked)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[[32]byte]record, len(rows))
 	for _, row := range rows {
-		found[[32]byte(row.APIKey.Digest)] = record{
-			found: true, keyID: row.APIKey.ID, userID: row.APIKey.UserID, environment: row.APIKey.Environment,
-			role: roleOf(row.Role), revoked: row.APIKey.RevokedAt != nil, disabled: row.APIKey.DisabledAt != nil,
-			expiresAt: row.APIKey.ExpiresAt, banned: row.Banned, banExpires: row.BanExpires,
-		}
+		found[[32]byte(row.SecretDigest)] = toRecord(row)
 	}
 	replies := make([]coalesce.Reply[record], len(digests))
 	for i, digest := range digests {
 		replies[i].Answer = found[digest]
 	}
 	return replies, nil
+}
+
+func toRecord(row db.APIKeyBySecretSetAnyOwnerRow) record {
+	key := row.APIKey
+	return record{
+		found: true, keyID: key.ID, userID: key.UserID, environment: key.Environment, role: roleOf(row.Role),
+		revoked: key.RevokedAt != nil, disabled: key.DisabledAt != nil, expiresAt: earlier(key.ExpiresAt, row.SecretExpiresAt),
+		banned: row.Banned, banExpires: row.BanExpires,
+		rights: &Rights{
+			Scopes: key.Scopes, Models: key.Models, Networks: key.Networks, RequestsPerSecond: key.RequestsPerSecond,
+			RequestsPerDay: row.RequestsPerDay, TimeZone: row.TimeZone,
+		},
+	}
+}
+
+// earlier gives the first of two moments, of which nil is never.
+func earlier(a, b *time.Time) *time.Time {
+	if a == nil || b != nil && b.Before(*a) {
+		return b
+	}
+	return a
 }

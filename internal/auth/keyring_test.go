@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +23,9 @@ func TestAuthenticate_SaysWhoseKeyItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := auth.Principal{Kind: auth.KindKey, UserID: "usr_a", KeyID: row.ID, Environment: "test", Role: "admin"}
+	want := auth.Principal{Kind: auth.KindKey, UserID: "usr_a", KeyID: row.ID, Environment: "test", Role: "admin", Rights: &auth.Rights{
+		Scopes: auth.Scopes(), Models: []string{}, Networks: []netip.Prefix{}, TimeZone: "UTC",
+	}}
 	for range 2 { // from the database, then from memory
 		got, err := n.Authenticate(t.Context(), secret)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {

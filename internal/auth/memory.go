@@ -18,10 +18,11 @@ type record struct {
 	keyID       string
 	userID      string
 	environment string
+	rights      *Rights
 	role        string
 	revoked     bool
 	disabled    bool
-	expiresAt   *time.Time
+	expiresAt   *time.Time // of the key, or of the secret if that ends before
 	banned      *bool
 	banExpires  *time.Time
 	readAt      time.Time // when reading began, so that an age is never understated

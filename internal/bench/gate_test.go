@@ -115,8 +115,12 @@ func (answering) Generate(context.Context, api.GenerateRequestObject) (api.Gener
 type anyKey struct{}
 
 func (anyKey) Authenticate(context.Context, string) (auth.Principal, error) {
-	return auth.Principal{Kind: auth.KindKey, UserID: firstUser, KeyID: "key_1", Environment: auth.EnvironmentLive, Role: "user"}, nil
+	return auth.Principal{Kind: auth.KindKey, UserID: firstUser, KeyID: "key_1", Environment: auth.EnvironmentLive, Role: "user", Rights: allRights}, nil
 }
+
+var allRights = &auth.Rights{Scopes: auth.Scopes(), TimeZone: "UTC"}
+
+func (anyKey) CountRequest(context.Context, auth.Principal) error { return nil }
 
 type noSession struct{}
 

@@ -29,6 +29,7 @@ const (
 	UnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
 	IdempotencyMismatch  Code = "IDEMPOTENCY_MISMATCH"
 	RateLimited          Code = "RATE_LIMITED"
+	QuotaExceeded        Code = "QUOTA_EXCEEDED"
 	Internal             Code = "INTERNAL_ERROR"
 	UpstreamError        Code = "UPSTREAM_ERROR"
 	ServiceUnavailable   Code = "SERVICE_UNAVAILABLE"
@@ -39,7 +40,7 @@ func Codes() []Code {
 	return []Code{
 		BadRequest, ValidationError, Unauthorized, Forbidden, InsufficientBalance,
 		NotFound, MethodNotAllowed, Conflict, PayloadTooLarge, UnsupportedMediaType,
-		IdempotencyMismatch, RateLimited, Internal, UpstreamError, ServiceUnavailable,
+		IdempotencyMismatch, RateLimited, QuotaExceeded, Internal, UpstreamError, ServiceUnavailable,
 	}
 }
 
@@ -51,11 +52,20 @@ type Field struct {
 	Message string
 }
 
+// Quota is a limit of an API key that is used up.
+type Quota struct {
+	Name      string     // spend, running_tasks or requests_per_day
+	Limit     string     // the limit, as people read it
+	Remaining string     // what is left of it
+	ResetsAt  *time.Time // when all of it is there again; nil when no clock decides that
+}
+
 // Error is a refusal a client may read.
 type Error struct {
 	Code       Code
 	Message    string        // public
 	Fields     []Field       // public
+	Quota      *Quota        // public; nil = none
 	RetryAfter time.Duration // 0 when retrying by the clock makes no sense
 	cause      error         // private: goes to the log only
 }
@@ -83,6 +93,13 @@ func (e *Error) After(d time.Duration) *Error {
 func (e *Error) WithFields(fields ...Field) *Error {
 	c := *e
 	c.Fields = fields
+	return &c
+}
+
+// WithQuota returns a copy of e that says which limit is used up.
+func (e *Error) WithQuota(q Quota) *Error {
+	c := *e
+	c.Quota = &q
 	return &c
 }
 

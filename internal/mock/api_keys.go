@@ -2,6 +2,7 @@ package mock
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/eggapi/eggapi/gen/api"
@@ -12,27 +13,55 @@ import (
 	"github.com/eggapi/eggapi/internal/id"
 )
 
-// maxOpenKeys bounds a user's keys that are not revoked.
-const maxOpenKeys = 100
+const (
+	// maxOpenKeys bounds a user's keys that are not revoked.
+	maxOpenKeys = 100
+	// lostAnswer is for how long the answer of a rotation can be had again.
+	lostAnswer            = 10 * time.Minute
+	defaultOverlapSeconds = 86_400
+)
 
 // The texts are the real service's, held to it by a test.
 var (
-	errKeyIsRevoked = fault.New(fault.Conflict, "API key has been revoked")
-	errTooManyKeys  = fault.New(fault.Conflict, "You already have 100 API keys; revoke one before you create another")
-	errExpiryPast   = fault.New(fault.ValidationError, "expires_at must be in the future").
-			WithFields(fault.Field{In: "body", Name: "expires_at", Rule: "future", Message: "must be in the future"})
+	errKeyMissing       = fault.New(fault.NotFound, "API key not found")
+	errKeyIsRevoked     = fault.New(fault.Conflict, "API key has been revoked")
+	errTooManyKeys      = fault.New(fault.Conflict, "You already have 100 API keys; revoke one before you create another")
+	errRotating         = fault.New(fault.Conflict, "Two secrets of this API key work already; wait until the older one ends")
+	errRotationMismatch = fault.New(fault.IdempotencyMismatch, "This Idempotency-Key was used with another request")
+	errExpiryPast       = fault.New(fault.ValidationError, "expires_at must be in the future").
+				WithFields(fault.Field{In: "body", Name: "expires_at", Rule: "future", Message: "must be in the future"})
 )
+
+// rotated is the answer of a rotation.
+type rotated struct {
+	keyID     string
+	overlap   int32
+	secret    string
+	expiresAt time.Time
+}
 
 // ListAPIKeys gives a page of keys.
 func (m *Mock) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObject) (api.ListAPIKeysResponseObject, error) {
 	userID := auth.PrincipalFrom(ctx).UserID
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	mine := only(m.memory.keys.newest(), func(k *db.APIKey) bool {
+	mine := only(m.memory.keys.newest(), func(k *auth.Key) bool {
 		return k.UserID == userID && is(r.Params.Environment, k.Environment)
 	})
-	items, pagination := page(mine, r.Params.Page, r.Params.PerPage, func(row *db.APIKey) api.APIKey { return handlers.ToAPIKey(*row, m.now()) })
+	items, pagination := page(mine, r.Params.Page, r.Params.PerPage, m.toAPIKey)
 	return api.ListAPIKeys200JSONResponse{Data: api.APIKeyList{Items: items, Pagination: pagination}}, nil
+}
+
+// toAPIKey shows of a key the secrets that work.
+func (m *Mock) toAPIKey(k *auth.Key) api.APIKey {
+	shown, now := *k, m.now()
+	shown.Secrets = nil
+	for _, s := range k.Secrets {
+		if k.RevokedAt == nil && (s.ExpiresAt == nil || now.Before(*s.ExpiresAt)) {
+			shown.Secrets = append(shown.Secrets, s)
+		}
+	}
+	return handlers.ToAPIKey(shown, now)
 }
 
 // CreateAPIKey makes a key.
@@ -44,25 +73,29 @@ func (m *Mock) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObject
 	if r.Body.ExpiresAt != nil && !r.Body.ExpiresAt.After(now) {
 		return nil, errExpiryPast
 	}
-	secret, digest, hint, err := auth.NewSecret(environment)
+	text, digest, hint, err := auth.NewSecret(environment)
 	if err != nil {
 		return nil, err
 	}
-	row := db.APIKey{
-		ID: id.New(id.Key, now), UserID: auth.PrincipalFrom(ctx).UserID, Environment: environment, Name: r.Body.Name,
-		Digest: digest[:], Hint: hint, ExpiresAt: r.Body.ExpiresAt, CreatedAt: now, UpdatedAt: now,
+	key := auth.Key{
+		APIKey: db.APIKey{
+			ID: id.New(id.Key, now), UserID: auth.PrincipalFrom(ctx).UserID, Environment: environment, Name: r.Body.Name,
+			Digest: digest[:], Hint: hint, ExpiresAt: r.Body.ExpiresAt, CreatedAt: now, UpdatedAt: now, Scopes: auth.Scopes(),
+		},
+		Meter:   db.APIKeyMeter{TimeZone: "UTC"},
+		Secrets: []db.APIKeySecret{{Hint: hint, CreatedAt: now}},
+	}
+	if err := handlers.ChangeKey(&key, handlers.KeyWishes{Metadata: r.Body.Metadata, Scopes: r.Body.Scopes, Limits: r.Body.Limits}); err != nil {
+		return nil, err
 	}
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	if m.memory.openKeys(row.UserID) >= maxOpenKeys {
+	if m.memory.openKeys(key.UserID) >= maxOpenKeys {
 		return nil, errTooManyKeys
 	}
-	m.memory.keys.put(string(row.Digest), &row)
-	key := handlers.ToAPIKey(row, m.now())
-	return api.CreateAPIKey201JSONResponse{Data: api.CreatedAPIKey{
-		ID: key.ID, Name: key.Name, Environment: key.Environment, Hint: key.Hint, Status: key.Status,
-		ExpiresAt: key.ExpiresAt, CreatedAt: key.CreatedAt, UpdatedAt: key.UpdatedAt, Secret: secret,
-	}}, nil
+	m.memory.keys.put(key.ID, &key)
+	m.memory.secrets.put(string(digest[:]), &secret{key: &key})
+	return api.CreateAPIKey201JSONResponse{Data: handlers.ToCreatedAPIKey(m.toAPIKey(&key), text)}, nil
 }
 
 func (m *memory) openKeys(userID string) (n int) {
@@ -78,20 +111,19 @@ func (m *memory) openKeys(userID string) (n int) {
 func (m *Mock) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (api.GetAPIKeyResponseObject, error) {
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	row, err := m.memory.key(ctx, r.ID)
+	key, err := m.memory.key(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetAPIKey200JSONResponse{Data: handlers.ToAPIKey(*row, m.now())}, nil
+	return api.GetAPIKey200JSONResponse{Data: m.toAPIKey(key)}, nil
 }
 
 // key gives a key of the caller's.
-func (m *memory) key(ctx context.Context, keyID string) (*db.APIKey, error) {
-	userID := auth.PrincipalFrom(ctx).UserID
-	if row := m.keys.first(func(k *db.APIKey) bool { return k.ID == keyID && k.UserID == userID }); row != nil {
-		return row, nil
+func (m *memory) key(ctx context.Context, keyID string) (*auth.Key, error) {
+	if key := m.keys.get(keyID); key != nil && key.UserID == auth.PrincipalFrom(ctx).UserID {
+		return key, nil
 	}
-	return nil, handlers.ErrAPIKeyNotFound
+	return nil, errKeyMissing
 }
 
 // UpdateAPIKey changes a key.
@@ -106,28 +138,94 @@ func (m *Mock) UpdateAPIKey(ctx context.Context, r api.UpdateAPIKeyRequestObject
 	}
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	row, err := m.memory.key(ctx, r.ID)
+	key, err := m.memory.key(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	if row.RevokedAt != nil {
+	if key.RevokedAt != nil {
 		return nil, errKeyIsRevoked
 	}
+	if err := handlers.ChangeKey(key, handlers.KeyWishes{Metadata: r.Body.Metadata, Scopes: r.Body.Scopes, Limits: r.Body.Limits}); err != nil {
+		return nil, err
+	}
 	if r.Body.Name != nil {
-		row.Name = *r.Body.Name
+		key.Name = *r.Body.Name
 	}
 	if r.Body.ExpiresAt.IsSpecified() {
-		row.ExpiresAt = expiresAt
+		key.ExpiresAt = expiresAt
 	}
 	switch {
 	case r.Body.Disabled == nil:
 	case !*r.Body.Disabled:
-		row.DisabledAt = nil
-	case row.DisabledAt == nil:
-		row.DisabledAt = &now
+		key.DisabledAt = nil
+	case key.DisabledAt == nil:
+		key.DisabledAt = &now
 	}
-	row.UpdatedAt = now
-	return api.UpdateAPIKey200JSONResponse{Data: handlers.ToAPIKey(*row, m.now())}, nil
+	key.UpdatedAt = now
+	return api.UpdateAPIKey200JSONResponse{Data: m.toAPIKey(key)}, nil
+}
+
+// RotateAPIKey gives a key a new secret.
+func (m *Mock) RotateAPIKey(ctx context.Context, r api.RotateAPIKeyRequestObject) (api.RotateAPIKeyResponseObject, error) {
+	now, answer := m.now(), rotated{keyID: r.ID, overlap: defaultOverlapSeconds}
+	if r.Body.OverlapSeconds != nil {
+		answer.overlap = *r.Body.OverlapSeconds
+	}
+	m.memory.mu.Lock()
+	defer m.memory.mu.Unlock()
+	key, err := m.memory.key(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	var claimed string
+	if r.Params.IdempotencyKey != nil {
+		claimed = strings.Join([]string{key.UserID, *r.Params.IdempotencyKey}, " ")
+		if first := m.memory.rotated.get(claimed); first != nil && now.Before(first.expiresAt) {
+			if first.keyID != answer.keyID || first.overlap != answer.overlap {
+				return nil, errRotationMismatch
+			}
+			return m.toRotated(key, first.secret, true), nil
+		}
+	}
+	switch {
+	case key.RevokedAt != nil:
+		return nil, errKeyIsRevoked
+	case len(m.toAPIKey(key).Secrets) > 1:
+		return nil, errRotating
+	}
+	if answer.secret, err = m.memory.rotate(key, now, time.Duration(answer.overlap)*time.Second); err != nil {
+		return nil, err
+	}
+	if claimed != "" {
+		answer.expiresAt = now.Add(lostAnswer)
+		m.memory.rotated.put(claimed, &answer)
+	}
+	return m.toRotated(key, answer.secret, false), nil
+}
+
+// rotate gives a key a new secret and lets the old one end.
+func (m *memory) rotate(key *auth.Key, now time.Time, overlap time.Duration) (string, error) {
+	text, digest, hint, err := auth.NewSecret(key.Environment)
+	if err != nil {
+		return "", err
+	}
+	end := now.Add(overlap)
+	m.secrets.put(string(key.Digest), &secret{key: key, expiresAt: &end})
+	m.secrets.put(string(digest[:]), &secret{key: key})
+	old := key.Secrets[0]
+	old.ExpiresAt = &end
+	key.Secrets = []db.APIKeySecret{{Hint: hint, CreatedAt: now}, old}
+	key.Digest, key.Hint, key.UpdatedAt = digest[:], hint, now
+	return text, nil
+}
+
+func (m *Mock) toRotated(key *auth.Key, text string, again bool) api.RotateAPIKeyResponseObject {
+	result := api.RotateAPIKey200JSONResponse{Body: api.CreatedAPIKeyEnvelope{Data: handlers.ToCreatedAPIKey(m.toAPIKey(key), text)}}
+	if again {
+		replayed := "true"
+		result.Headers.IdempotentReplayed = &replayed
+	}
+	return result
 }
 
 // RevokeAPIKey ends a key.
@@ -135,12 +233,12 @@ func (m *Mock) RevokeAPIKey(ctx context.Context, r api.RevokeAPIKeyRequestObject
 	now := m.now()
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	row, err := m.memory.key(ctx, r.ID)
+	key, err := m.memory.key(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	if row.RevokedAt == nil {
-		row.RevokedAt, row.UpdatedAt = &now, now
+	if key.RevokedAt == nil {
+		key.RevokedAt, key.UpdatedAt = &now, now
 	}
-	return api.RevokeAPIKey200JSONResponse{Data: handlers.ToAPIKey(*row, m.now())}, nil
+	return api.RevokeAPIKey200JSONResponse{Data: m.toAPIKey(key)}, nil
 }

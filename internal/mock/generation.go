@@ -3,6 +3,7 @@ package mock
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,11 @@ const claimLifetime = 24 * time.Hour
 // Generate accepts a task and begins to work on it.
 func (m *Mock) Generate(ctx context.Context, r api.GenerateRequestObject) (api.GenerateResponseObject, error) { //nolint:contextcheck // the task outlives the request
 	asked := handlers.ToTaskRequest(*r.Body)
-	drafted, err := m.draft(auth.PrincipalFrom(ctx), asked)
+	p := auth.PrincipalFrom(ctx)
+	if p.Rights != nil && len(p.Rights.Models) > 0 && !slices.Contains(p.Rights.Models, asked.Model) {
+		return nil, task.ErrModelForbidden
+	}
+	drafted, err := m.draft(p, asked)
 	if err != nil {
 		return nil, err
 	}

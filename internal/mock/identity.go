@@ -41,20 +41,41 @@ func (k keyring) Authenticate(_ context.Context, token string) (auth.Principal, 
 	digest := sha256.Sum256([]byte(token))
 	k.m.memory.mu.Lock()
 	defer k.m.memory.mu.Unlock()
-	row := k.m.memory.keys.get(string(digest[:]))
-	if row == nil && strings.HasPrefix(token, testKeys) {
-		return auth.Principal{
-			Kind: auth.KindKey, UserID: derived(id.User, digest), KeyID: derived(id.Key, digest),
-			Environment: auth.EnvironmentTest, Role: role,
-		}, nil
+	opens := k.m.memory.secrets.get(string(digest[:]))
+	if opens == nil && strings.HasPrefix(token, testKeys) {
+		return principalOf(strangersKey(digest)), nil
 	}
-	if row == nil || k.m.memory.users.get(row.UserID) == nil {
+	if opens == nil || k.m.memory.users.get(opens.key.UserID) == nil {
 		return auth.Principal{}, errKeyInvalid
 	}
-	if refusal := keyRefusals[auth.Status(*row, k.m.now())]; refusal != nil {
+	status := opens.key.Status(k.m.now())
+	if status == "active" && opens.expiresAt != nil && !k.m.now().Before(*opens.expiresAt) {
+		status = "expired"
+	}
+	if refusal := keyRefusals[status]; refusal != nil {
 		return auth.Principal{}, refusal
 	}
-	return auth.Principal{Kind: auth.KindKey, UserID: row.UserID, KeyID: row.ID, Environment: row.Environment, Role: role}, nil
+	return principalOf(opens.key), nil
+}
+
+// CountRequest counts nothing: the mock holds no key to the requests of its day.
+func (k keyring) CountRequest(context.Context, auth.Principal) error { return nil }
+
+// strangersKey is a test key that nobody made here.
+func strangersKey(digest [32]byte) *auth.Key {
+	return &auth.Key{
+		APIKey: db.APIKey{
+			ID: derived(id.Key, digest), UserID: derived(id.User, digest), Environment: auth.EnvironmentTest, Name: "mock", Scopes: auth.Scopes(),
+		},
+		Meter: db.APIKeyMeter{TimeZone: "UTC"},
+	}
+}
+
+func principalOf(k *auth.Key) auth.Principal {
+	return auth.Principal{
+		Kind: auth.KindKey, UserID: k.UserID, KeyID: k.ID, Environment: k.Environment, Role: role,
+		Rights: &auth.Rights{Scopes: k.Scopes, Models: k.Models, Networks: k.Networks, RequestsPerSecond: k.RequestsPerSecond, TimeZone: k.Meter.TimeZone},
+	}
 }
 
 const role = "user"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/eggapi/eggapi/gen/db"
+	"github.com/eggapi/eggapi/internal/auth"
 )
 
 // maxKept bounds each kind of thing that is remembered. The oldest is forgotten first.
@@ -17,10 +18,18 @@ type memory struct {
 	mu       sync.Mutex
 	users    shelf[user]       // by id
 	sessions shelf[db.Session] // by token
-	keys     shelf[db.APIKey]  // by digest
+	keys     shelf[auth.Key]   // by id
+	secrets  shelf[secret]     // of keys, by digest
 	jobs     shelf[job]        // by the task's id
 	claims   shelf[claim]      // by owner, environment and Idempotency-Key
+	rotated  shelf[rotated]    // answers that may be lost, by owner and Idempotency-Key
 	entries  shelf[entry]      // by transaction
+}
+
+// secret opens a key.
+type secret struct {
+	key       *auth.Key
+	expiresAt *time.Time // of one that was rotated away
 }
 
 func newMemory() *memory { return &memory{} }

@@ -209,6 +209,9 @@ func keyStory() []step {
 		s.until = until
 		return s
 	}
+	rotate := func(name, key, body, header string) step {
+		return post(name, path+"/"+key+"/rotate", body, strings.TrimSuffix(fromPage+"\n"+header, "\n"))
+	}
 	revoke := step{name: "revoke", method: http.MethodDelete, path: path + "/{spare}", header: fromPage}
 	return []step{
 		post("without a session", path, `{"name":"x"}`, ""),
@@ -219,6 +222,7 @@ func keyStory() []step {
 		named(post("a live key", path, `{"name":"live"}`, fromPage), map[string]string{"live": "data.secret", "liveID": "data.id"}),
 		named(post("a test key", path, `{"name":"test","environment":"test","expires_at":"2099-01-01T00:00:00Z"}`, fromPage), map[string]string{"test": "data.secret"}),
 		named(post("a spare key", path, `{"name":"spare","environment":"test"}`, fromPage), map[string]string{"spare": "data.id", "spareKey": "data.secret"}),
+		named(post("a key to be rotated", path, `{"name":"turning"}`, fromPage), map[string]string{"turning": "data.id"}),
 		get("list", path, fromPage),
 		get("list live ones", path+"?environment=live", fromPage),
 		get("list none", path+"?environment=no", fromPage),
@@ -234,7 +238,36 @@ func keyStory() []step {
 		change("expire in the past", `{"expires_at":"2020-01-01T00:00:00Z"}`),
 		change("expire one day", `{"expires_at":"2099-01-01T00:00:00Z"}`),
 		change("never expire", `{"expires_at":null}`),
+		change("a scope that is none", `{"scopes":["all"]}`),
+		change("only reading", `{"scopes":["tasks:read"],"metadata":{"team":"growth"}}`),
+		use("use for reading", http.StatusOK),
+		post("use for more", "/v1/generate", `{"model":"nanobanana","prompt":"a fox"}`, "Authorization: Bearer {spareKey}"),
+		change("a network that is none", `{"limits":{"networks":["here"]}}`),
+		change("a cap of nothing", `{"limits":{"spend_cap":{"amount":"$0","window":"day"}}}`),
+		change("a zone that is none", `{"limits":{"time_zone":"Mars/Olympus"}}`),
+		change("from elsewhere", `{"limits":{"networks":["192.0.2.0/24","2001:db8::1"]}}`),
+		use("use from here", http.StatusForbidden),
+		change("all limits", `{"scopes":["generate","tasks:read"],"limits":{"models":["nanobanana"],"requests_per_second":7,
+			"requests_per_day":1000,"running_tasks":9,"spend_cap":{"amount":"$25.5","window":"month"},"time_zone":"Europe/Vienna"}}`),
+		use("use with all limits", http.StatusOK),
+		post("another model", "/v1/generate", `{"model":"nanobanana-pro","prompt":"a fox"}`, "Authorization: Bearer {spareKey}"),
+		change("no limits", `{"limits":{}}`),
+		rotate("rotate", "{spare}", `{}`, ""),
+		rotate("rotate while two work", "{spare}", `{}`, ""),
+		rotate("rotate an unknown one", "key_x", `{}`, ""),
+		rotate("rotate another at once", "{turning}", `{"overlap_seconds":0}`, "Idempotency-Key: parity-parity-parity"),
+		rotate("rotate it again", "{turning}", `{"overlap_seconds":0}`, "Idempotency-Key: parity-parity-parity"),
+		rotate("rotate it otherwise", "{turning}", `{"overlap_seconds":1}`, "Idempotency-Key: parity-parity-parity"),
+		rotate("an Idempotency-Key that can be guessed", "{turning}", `{}`, "Idempotency-Key: 1"),
+		use("use the old one", http.StatusOK),
+		get("who am I", "/v1/me", "Authorization: Bearer {spareKey}"),
+		get("who am I, live", "/v1/me", liveKey),
+		get("who am I, by session", "/v1/me", fromPage),
+		get("what was never done", "/v1/audit-log?action=never.done", fromPage),
+		get("what was done, by key", "/v1/audit-log", liveKey),
+		get("a word that is no action", "/v1/audit-log?action=never", fromPage),
 		revoke, revoke,
+		rotate("rotate the revoked", "{spare}", `{}`, ""),
 		use("use the revoked", http.StatusUnauthorized),
 		change("change the revoked", `{"name":"again"}`),
 		{name: "revoke an unknown one", method: http.MethodDelete, path: path + "/key_x", header: fromPage},

@@ -13,8 +13,12 @@ import (
 func (m *Mock) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.GetTaskResponseObject, error) {
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
+	p, err := in(auth.PrincipalFrom(ctx), r.Params.Environment)
+	if err != nil {
+		return nil, err
+	}
 	j := m.memory.jobs.get(r.ID)
-	if j == nil || !j.belongsTo(auth.PrincipalFrom(ctx)) {
+	if j == nil || !j.belongsTo(p) {
 		return nil, handlers.ErrTaskNotFound
 	}
 	return api.GetTask200JSONResponse{Data: m.toTask(j)}, nil
@@ -23,14 +27,25 @@ func (m *Mock) GetTask(ctx context.Context, r api.GetTaskRequestObject) (api.Get
 // ListTasks gives a page of tasks.
 func (m *Mock) ListTasks(ctx context.Context, r api.ListTasksRequestObject) (api.ListTasksResponseObject, error) {
 	q := r.Params
+	p, err := in(auth.PrincipalFrom(ctx), q.Environment)
+	if err != nil {
+		return nil, err
+	}
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	mine := only(m.memory.jobsOf(auth.PrincipalFrom(ctx)), func(j *job) bool {
+	mine := only(m.memory.jobsOf(p), func(j *job) bool {
 		return is(q.Status, j.row.Status) && is(q.Model, j.row.Model) && is(q.Type, j.row.Type) &&
 			between(j.row.CreatedAt, q.CreatedAfter, q.CreatedBefore)
 	})
 	items, pagination := page(mine, q.Page, q.PerPage, m.toTask)
 	return api.ListTasks200JSONResponse{Data: api.TaskList{Items: items, Pagination: pagination}}, nil
+}
+
+// in gives a caller in the environment that is meant.
+func in(p auth.Principal, asked *api.Environment) (auth.Principal, error) {
+	var err error
+	p.Environment, err = handlers.EnvironmentOf(p, asked)
+	return p, err
 }
 
 // jobsOf gives the tasks a caller may see, the newest first.

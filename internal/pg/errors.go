@@ -21,6 +21,12 @@ func Violates(err error, constraint string) bool {
 	return errors.As(err, &e) && e.ConstraintName == constraint && strings.HasPrefix(e.Code, "23")
 }
 
+// UnknownTimeZone tells whether the database does not know a time zone by the name it was given.
+func UnknownTimeZone(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "22023" && strings.HasPrefix(e.Message, "time zone")
+}
+
 // LockTimedOut tells whether a statement gave up waiting for another transaction.
 func LockTimedOut(err error) bool { return sqlState(err) == "55P03" }
 
@@ -36,6 +42,12 @@ func RolledBack(err error) bool {
 	var e *pgconn.PgError
 	// FATAL and worse end the session, at any moment.
 	return errors.As(err, &e) && e.SeverityUnlocalized == "ERROR"
+}
+
+// NothingSent tells of an error that came before anything reached the database.
+func NothingSent(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) || pgconn.SafeToRetry(err)
 }
 
 // Unavailable tells whether err means that the database cannot be used now, as opposed to a wrong statement.

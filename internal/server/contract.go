@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
 
+	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
 )
 
@@ -34,6 +36,7 @@ type operation struct {
 	method       string
 	echoPath     string
 	route        *routers.Route
+	scopes       []string   // what a key must be allowed to do
 	alternatives [][]string // OR of AND of scheme names; empty = open to everyone
 	optional     bool       // an empty alternative: a credential is welcome, not needed
 	hasBody      bool
@@ -83,6 +86,27 @@ func compile(ctx context.Context, document []byte) (*contract, error) {
 	return c, nil
 }
 
+// readScopes fails unless an operation says what a key must be allowed to do, if it takes keys, and nothing if it does not.
+func readScopes(op *openapi3.Operation) ([]string, error) {
+	takesKeys := false
+	for _, requirement := range *op.Security {
+		if _, ok := requirement[schemeKey]; ok {
+			takesKeys = true
+		}
+	}
+	declared, stated := op.Extensions["x-scopes"]
+	if stated != takesKeys {
+		return nil, fmt.Errorf("x-scopes must be stated where keys are taken, and only there")
+	}
+	scopes := texts(declared)
+	for _, scope := range scopes {
+		if !slices.Contains(auth.Scopes(), scope) {
+			return nil, fmt.Errorf("x-scopes: there is no scope %s", scope)
+		}
+	}
+	return scopes, nil
+}
+
 func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, method string, op *openapi3.Operation) (*operation, error) {
 	if op.OperationID == "" || op.Security == nil {
 		return nil, fmt.Errorf("operationId and security must be stated")
@@ -104,6 +128,9 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 	}
 	var err error
 	if o.notices, err = readNotices(op); err != nil {
+		return nil, err
+	}
+	if o.scopes, err = readScopes(op); err != nil {
 		return nil, err
 	}
 	for _, requirement := range *op.Security {

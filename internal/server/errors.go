@@ -36,6 +36,7 @@ var answers = map[fault.Code]answer{
 	fault.UnsupportedMediaType: {status: http.StatusUnsupportedMediaType, betterAuth: "UNSUPPORTED_MEDIA_TYPE"},
 	fault.IdempotencyMismatch:  {status: http.StatusUnprocessableEntity, betterAuth: "UNPROCESSABLE_ENTITY"},
 	fault.RateLimited:          {status: http.StatusTooManyRequests, betterAuth: "TOO_MANY_REQUESTS", retryAfter: time.Second},
+	fault.QuotaExceeded:        {status: http.StatusTooManyRequests, betterAuth: "TOO_MANY_REQUESTS", retryAfter: time.Second},
 	fault.Internal:             {status: http.StatusInternalServerError, betterAuth: "INTERNAL_SERVER_ERROR"},
 	fault.UpstreamError:        {status: http.StatusBadGateway, betterAuth: "BAD_GATEWAY"},
 	fault.ServiceUnavailable:   {status: http.StatusServiceUnavailable, betterAuth: "SERVICE_UNAVAILABLE", retryAfter: time.Second},
@@ -46,6 +47,14 @@ type errorBody struct {
 	Message   string       `json:"message"`
 	RequestID string       `json:"request_id,omitempty"`
 	Fields    []errorField `json:"fields,omitempty"`
+	Quota     *errorQuota  `json:"quota,omitempty"`
+}
+
+type errorQuota struct {
+	Name      string     `json:"name"`
+	Limit     string     `json:"limit"`
+	Remaining string     `json:"remaining"`
+	ResetsAt  *time.Time `json:"resets_at,omitempty"`
 }
 
 type errorField struct {
@@ -104,6 +113,9 @@ func (s *server) errorBody(c echo.Context, refusal *fault.Error, row answer) any
 	body := errorBody{Code: refusal.Code, Message: refusal.Message, RequestID: c.Response().Header().Get(echo.HeaderXRequestID)}
 	for _, f := range refusal.Fields {
 		body.Fields = append(body.Fields, errorField(f))
+	}
+	if q := refusal.Quota; q != nil {
+		body.Quota = &errorQuota{Name: q.Name, Limit: q.Limit, Remaining: q.Remaining, ResetsAt: q.ResetsAt}
 	}
 	return envelope{Error: body}
 }

@@ -58,8 +58,12 @@ func (doorkeeper) Authenticate(_ context.Context, key string) (auth.Principal, e
 	if key != goodKey {
 		return auth.Principal{}, fault.New(fault.Unauthorized, "Invalid API key")
 	}
-	return auth.Principal{Kind: auth.KindKey, UserID: "usr_ada", KeyID: "key_ada", Environment: "live"}, nil
+	return auth.Principal{Kind: auth.KindKey, UserID: "usr_ada", KeyID: "key_ada", Environment: "live", Rights: adasRights}, nil
 }
+
+var adasRights = &auth.Rights{Scopes: auth.Scopes()}
+
+func (doorkeeper) CountRequest(context.Context, auth.Principal) error { return nil }
 
 type receptionist struct{}
 

@@ -39,6 +39,9 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
+			if err := authorise(c, op, principal); err != nil {
+				return err
+			}
 			if err := s.limitPrincipal(c, op, principal); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func TestGate_HandlerIsToldWhoAsks(t *testing.T) {
 		header []string
 		want   auth.Principal
 	}{
-		{[]string{"Authorization", "Bearer " + goodKey}, auth.Principal{Kind: auth.KindKey, UserID: "usr_ada", KeyID: "key_ada", Environment: "live"}},
+		{[]string{"Authorization", "Bearer " + goodKey}, auth.Principal{Kind: auth.KindKey, UserID: "usr_ada", KeyID: "key_ada", Environment: "live", Rights: adasRights}},
 		{[]string{"Cookie", "session=" + goodSession}, auth.Principal{Kind: auth.KindSession, UserID: "usr_ada", Environment: "live"}},
 	} {
 		if w := ask(request("GET", "/v1/tasks", tt.header...)); w.Code != http.StatusOK || who != tt.want {
@@ -107,7 +108,13 @@ func TestGate_OneAlternativeIsEnoughAndAllOfItsSchemesAreNeeded(t *testing.T) {
 		var who auth.Principal
 		d, _ := deps()
 		d.Handlers = listing(&who)
-		d.Contract = edited(t, func(doc *openapi3.T) { doc.Paths.Value("/v1/tasks").Get.Security = &tt.requirements })
+		d.Contract = edited(t, func(doc *openapi3.T) {
+			list := doc.Paths.Value("/v1/tasks").Get
+			list.Security, list.Extensions = &tt.requirements, map[string]any{}
+			if slices.ContainsFunc(tt.requirements, func(r openapi3.SecurityRequirement) bool { return r["apiKey"] != nil }) {
+				list.Extensions["x-scopes"] = []string{}
+			}
+		})
 		ask := open(t, d)
 		for _, c := range tt.callers {
 			who = auth.Principal{}
@@ -125,7 +132,7 @@ func TestGate_CostOfAnOperationComesOutOfTheKeysBudget(t *testing.T) {
 	d, _ := deps()
 	d.Handlers, d.KeyLimit, d.Clock = listing(&who), ratelimit.Rule{PerSecond: 1, Burst: 10}, func() time.Time { return now }
 	d.Contract = edited(t, func(doc *openapi3.T) {
-		doc.Paths.Value("/v1/tasks").Get.Extensions = map[string]any{"x-rate-cost": 4}
+		doc.Paths.Value("/v1/tasks").Get.Extensions = map[string]any{"x-rate-cost": 4, "x-scopes": []string{}}
 	})
 	list := func() *http.Request { return request("GET", "/v1/tasks", "Authorization", "Bearer "+goodKey) }
 	want := []string{`200 "key";r=6;t=4`, `200 "key";r=2;t=8`, `429 "key";r=2;t=8`, `429 "key";r=2;t=8`}

@@ -49,6 +49,17 @@ func (s *server) limitAddress(c echo.Context, op *operation) error {
 }
 
 func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal) error {
+	if err := s.limitRate(c, op, p); err != nil {
+		return err
+	}
+	if p.Kind != auth.KindKey {
+		return nil
+	}
+	// Last, so that what is refused for another reason is not counted.
+	return s.Keys.CountRequest(c.Request().Context(), p)
+}
+
+func (s *server) limitRate(c echo.Context, op *operation, p auth.Principal) error {
 	if p.UserID == "" || s.keyLimit.Off() {
 		return nil
 	}

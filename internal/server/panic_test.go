@@ -107,7 +107,7 @@ func TestServer_WhateverAHandlerGivesUpWithHasARowInTheTable(t *testing.T) {
 	statuses := map[fault.Code]int{
 		"BAD_REQUEST": 400, "VALIDATION_ERROR": 400, "UNAUTHORIZED": 401, "FORBIDDEN": 403, "INSUFFICIENT_BALANCE": 403, "NOT_FOUND": 404,
 		"METHOD_NOT_ALLOWED": 405, "CONFLICT": 409, "PAYLOAD_TOO_LARGE": 413, "UNSUPPORTED_MEDIA_TYPE": 415, "IDEMPOTENCY_MISMATCH": 422,
-		"RATE_LIMITED": 429, "INTERNAL_ERROR": 500, "UPSTREAM_ERROR": 502, "SERVICE_UNAVAILABLE": 503,
+		"RATE_LIMITED": 429, "QUOTA_EXCEEDED": 429, "INTERNAL_ERROR": 500, "UPSTREAM_ERROR": 502, "SERVICE_UNAVAILABLE": 503,
 	}
 	if len(statuses) != len(fault.Codes()) {
 		t.Errorf("%d codes, %d in this test", len(fault.Codes()), len(statuses))
@@ -117,7 +117,7 @@ func TestServer_WhateverAHandlerGivesUpWithHasARowInTheTable(t *testing.T) {
 		refusal := fmt.Errorf("while doing something: %w", fault.New(code, "public").Because(errors.New(canary)))
 		w, log := fail(refusal)
 		clean(t, w, statuses[code], fmt.Sprintf(`{"data":null,"error":{"code":%q,"message":"public","request_id":"ID"}}`, code))
-		if waits := code == "RATE_LIMITED" || code == "SERVICE_UNAVAILABLE"; waits != (w.Header().Get("Retry-After") == "1") {
+		if waits := statuses[code] == 429 || code == "SERVICE_UNAVAILABLE"; waits != (w.Header().Get("Retry-After") == "1") {
 			t.Errorf("%s: Retry-After is %q", code, w.Header().Get("Retry-After"))
 		}
 		if told := strings.Contains(log, canary) && strings.Contains(log, `"level":"ERROR"`); told != (statuses[code] >= 500) {

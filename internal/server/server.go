@@ -25,6 +25,8 @@ import (
 // KeyAuthenticator knows API keys.
 type KeyAuthenticator interface {
 	Authenticate(ctx context.Context, key string) (auth.Principal, error)
+	// CountRequest counts a request of a key, and refuses it when the key may make no more.
+	CountRequest(ctx context.Context, p auth.Principal) error
 }
 
 // SessionAuthenticator knows browser sessions.

@@ -25,6 +25,14 @@ func (s *submission) live() bool { return s.caller.Environment == EnvironmentLiv
 
 func (s *submission) priceMicros() int64 { return s.task.UnitPriceMicros * int64(s.task.NumOutputs) }
 
+// chargeMicros is the most a submission may cost: nothing in the test environment.
+func (s *submission) chargeMicros() int64 {
+	if !s.live() {
+		return 0
+	}
+	return s.priceMicros()
+}
+
 // claim names what an Idempotency-Key belongs to.
 type claim struct{ userID, environment, key string }
 
@@ -38,7 +46,7 @@ func (t *Tasks) acceptSet(ctx context.Context, set []*submission) ([]coalesce.Re
 	if slices.ContainsFunc(set, (*submission).keyed) {
 		return t.acceptInTurn(ctx, set)
 	}
-	accepted, err := t.acceptAtOnce(ctx, set)
+	accepted, usedUp, err := t.acceptAtOnce(ctx, set)
 	if err != nil {
 		return nil, fault.Wrap(err, "accept tasks")
 	}
@@ -50,10 +58,12 @@ func (t *Tasks) acceptSet(ctx context.Context, set []*submission) ([]coalesce.Re
 		orders[s.caller.UserID]++
 	}
 	replies := make([]coalesce.Reply[bool], len(set))
-	var crowded []int // on accounts that have not enough for all, yet may have for some
+	var crowded []int // on accounts or keys that have not enough for all, yet may have for some
 	for i, s := range set {
 		switch {
 		case accepted[s.task.ID]:
+		case usedUp[s.task.ID]: // in turn it is told which limit that is
+			crowded = append(crowded, i)
 		case orders[s.caller.UserID] == 1:
 			replies[i].Err = ledger.ErrInsufficient
 		default:
@@ -64,19 +74,23 @@ func (t *Tasks) acceptSet(ctx context.Context, set []*submission) ([]coalesce.Re
 	return replies, nil
 }
 
-// acceptAtOnce stores what is paid for, and tells which tasks these are.
-func (t *Tasks) acceptAtOnce(ctx context.Context, set []*submission) (accepted map[string]bool, err error) {
+// acceptAtOnce stores what is paid for, and tells which tasks these are, and those whose key has a limit that is used up.
+func (t *Tasks) acceptAtOnce(ctx context.Context, set []*submission) (accepted, usedUp map[string]bool, err error) {
 	var rows db.TaskInsertSetParams
 	for _, s := range set {
 		addTask(&rows, s.task)
 	}
 	// An error of the commit is told with the rows, since the statement is a transaction of its own.
-	taskIDs, err := pg.Q.TaskAcceptSet(ctx, t.Pool, db.TaskAcceptSetParams(withJobs(rows)))
-	accepted = make(map[string]bool, len(taskIDs))
-	for _, taskID := range taskIDs {
-		accepted[taskID] = true
+	decided, err := pg.Q.TaskAcceptSet(ctx, t.Pool, db.TaskAcceptSetParams(withJobs(rows)))
+	accepted, usedUp = make(map[string]bool, len(decided)), map[string]bool{}
+	for _, d := range decided {
+		if d.UsedUp {
+			usedUp[d.ID] = true
+		} else {
+			accepted[d.ID] = true
+		}
 	}
-	return accepted, err
+	return accepted, usedUp, err
 }
 
 // acceptCrowded decides some of a set in turn. What becomes of them changes nothing for the others, who were answered.

@@ -3,16 +3,18 @@ package task
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/coalesce"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/ledger"
+	"github.com/eggapi/eggapi/internal/meter"
 	"github.com/eggapi/eggapi/internal/pg"
 )
 
-// acceptInTurn does what acceptSet does inside one transaction: the keys are claimed and the accounts locked, then each
+// acceptInTurn does what acceptSet does inside one transaction: the keys are claimed, the accounts and meters locked, then each
 // submission is accepted or refused in the order of their coming, against what those before it left.
 func (t *Tasks) acceptInTurn(ctx context.Context, set []*submission) ([]coalesce.Reply[bool], error) {
 	replies := make([]coalesce.Reply[bool], len(set))
@@ -20,6 +22,7 @@ func (t *Tasks) acceptInTurn(ctx context.Context, set []*submission) ([]coalesce
 	err := pg.InPipe(ctx, t.Pool, func(p *pg.Pipe) error {
 		claims := claimKeys(ctx, p, set, replies)
 		books := ledger.LockAccounts(ctx, p, payers(set))
+		meters := meter.Lock(ctx, p, uses(set))
 		if err := p.Send(ctx); err != nil {
 			return err
 		}
@@ -27,7 +30,7 @@ func (t *Tasks) acceptInTurn(ctx context.Context, set []*submission) ([]coalesce
 		if err != nil {
 			return err
 		}
-		if err := books.Read(); err != nil {
+		if err := errors.Join(books.Read(), meters.Read()); err != nil {
 			return err
 		}
 		var tasks db.TaskInsertSetParams
@@ -37,20 +40,17 @@ func (t *Tasks) acceptInTurn(ctx context.Context, set []*submission) ([]coalesce
 			case replies[i].Alone:
 			case s.keyed() && !claimed[s.task.ID]:
 				replies[i].Answer = true
-			case s.live():
-				if err := books.Hold(s.task.ID, s.caller.UserID, s.priceMicros()); err != nil {
-					replies[i].Err = err
-					if s.keyed() {
-						addForget(&forget, s.claim())
-					}
-					continue
-				}
-				addTask(&tasks, s.task)
 			default:
-				addTask(&tasks, s.task)
+				replies[i].Err = pay(books, meters, s)
+				if replies[i].Err == nil {
+					addTask(&tasks, s.task)
+				} else if s.keyed() {
+					addForget(&forget, s.claim())
+				}
 			}
 		}
 		accepted = len(tasks.IDs)
+		meters.Write(ctx, p)
 		if accepted > 0 {
 			pg.Q.TaskInsertSet(ctx, p, []db.TaskInsertSetParams{withJobs(tasks)})
 		}
@@ -67,6 +67,32 @@ func (t *Tasks) acceptInTurn(ctx context.Context, set []*submission) ([]coalesce
 		t.bell.ring(ctx, Queue)
 	}
 	return replies, nil
+}
+
+// pay takes what a submission needs from the meter of its key and from the account, or neither.
+func pay(books *ledger.Set, meters *meter.Set, s *submission) error {
+	keyID := orEmpty(s.caller.APIKeyID)
+	if err := meters.Fits(keyID, s.chargeMicros()); err != nil {
+		return err
+	}
+	if s.live() {
+		if err := books.Hold(s.task.ID, s.caller.UserID, s.priceMicros()); err != nil {
+			return err
+		}
+	}
+	meters.Take(keyID, s.chargeMicros())
+	return nil
+}
+
+// uses are the keys whose meters a set may take from.
+func uses(set []*submission) []meter.Use {
+	var list []meter.Use
+	for _, s := range set {
+		if s.caller.APIKeyID != nil {
+			list = append(list, meter.Use{KeyID: *s.caller.APIKeyID, At: s.task.CreatedAt})
+		}
+	}
+	return list
 }
 
 // payers are the users whose accounts a set may hold on.

@@ -7,6 +7,7 @@ import (
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
 	"github.com/eggapi/eggapi/internal/ledger"
+	"github.com/eggapi/eggapi/internal/meter"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/provider"
 	"github.com/eggapi/eggapi/internal/webhook"
@@ -29,6 +30,14 @@ func (e ending) chargeMicros() int64 {
 	return e.task.UnitPriceMicros * int64(len(e.outputs))
 }
 
+// unusedMicros is what was set aside for a task and is not charged.
+func (e ending) unusedMicros() int64 {
+	if e.task.Environment != EnvironmentLive {
+		return 0
+	}
+	return e.task.UnitPriceMicros*int64(e.task.NumOutputs) - e.chargeMicros()
+}
+
 // settleSet notes the statements that end tasks: with k of n images delivered a task completes and k are charged for; with
 // none it fails and costs nothing. It gives the tasks that cannot be settled, which are left open, and tells whether
 // an event was put into the outbox.
@@ -37,6 +46,7 @@ func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, books *ledger.Set, en
 	var ends db.TaskEndSetAnyOwnerParams
 	var used db.UsageInsertSetParams
 	var events []webhook.Event
+	var releases []meter.Release
 	for _, e := range endings {
 		if e.task.Environment == EnvironmentLive {
 			if err := books.Settle(ledger.Settlement{
@@ -48,6 +58,9 @@ func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, books *ledger.Set, en
 		}
 		addEnd(&ends, e)
 		t.addUsage(&used, e)
+		if e.task.MeteredSince != nil && e.task.APIKeyID != nil {
+			releases = append(releases, meter.Release{KeyID: *e.task.APIKeyID, MeteredSince: *e.task.MeteredSince, UnusedMicros: e.unusedMicros()})
+		}
 		if e.task.WebhookURL != nil {
 			events = append(events, t.event(e))
 		}
@@ -62,6 +75,7 @@ func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, books *ledger.Set, en
 		return nil, false, err
 	}
 	books.Write(ctx, p)
+	meter.NoteReleases(ctx, p, releases)
 	return failed, len(events) > 0, nil
 }
 

@@ -234,7 +234,7 @@ func TestShared_StrangerAskingInTheSameSetAsTheOwnerIsGivenNothing(t *testing.T)
 		case 2:
 			client, want = live, 404
 		}
-		got, err := client.GetTaskWithResponse(t.Context(), id)
+		got, err := client.GetTaskWithResponse(t.Context(), id, nil)
 		if err != nil || got.StatusCode() != want || (want == 200) != (got.JSON200 != nil && got.JSON200.Data.ID == id) {
 			t.Errorf("reader %d was answered %v %v, want %d", i, got, err, want)
 		}

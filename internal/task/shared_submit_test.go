@@ -136,7 +136,7 @@ func TestMoney_HotAccountWithHangUpsIsSpentToTheLastMicroAndNoFurther(t *testing
 	one.TopUp(t, a.UserID, covered*nanobananaMicros)
 	clients := []*apiclient.ClientWithResponses{one.WithKey(t, a.LiveKey), two.WithKey(t, a.LiveKey)}
 	for _, c := range clients { // the crowd is to meet the balance, not the key's first look-up
-		if got, err := c.GetTaskWithResponse(t.Context(), "gen_00000000000000000000000000"); err != nil || got.JSON404 == nil {
+		if got, err := c.GetTaskWithResponse(t.Context(), "gen_00000000000000000000000000", nil); err != nil || got.JSON404 == nil {
 			t.Fatalf("the key does not work: %v", err)
 		}
 	}

@@ -34,6 +34,7 @@ type Caller struct {
 	Environment    string
 	APIKeyID       *string // nil for the dashboard
 	IdempotencyKey *string
+	Models         []string // that the key may use; empty = all
 }
 
 // Accepted is the answer to a submission.
@@ -48,14 +49,19 @@ var (
 
 	// ErrMismatch refuses an Idempotency-Key that is claimed for another request.
 	ErrMismatch = fault.New(fault.IdempotencyMismatch, "This Idempotency-Key was used with another request")
+	// ErrModelForbidden refuses a model that the key may not use.
+	ErrModelForbidden = fault.New(fault.Forbidden, "This API key may not use this model")
 	// ErrNotSold refuses a model that is unknown or off, or not sold in the resolution.
 	ErrNotSold = errInvalid.WithFields(bodyField("model", "enum", "is not available in this resolution"))
 )
 
 // Submit accepts a task: claim on the Idempotency-Key, job, task and hold in one commit, which those who come at the same
-// time share. It fails with VALIDATION_ERROR, INSUFFICIENT_BALANCE, CONFLICT (the same key is in flight),
-// IDEMPOTENCY_MISMATCH or SERVICE_UNAVAILABLE (too many wait), and then nothing is stored.
+// time share. It fails with VALIDATION_ERROR, FORBIDDEN, INSUFFICIENT_BALANCE, QUOTA_EXCEEDED, CONFLICT (the same key is in
+// flight), IDEMPOTENCY_MISMATCH or SERVICE_UNAVAILABLE (too many wait), and then nothing is stored.
 func (t *Tasks) Submit(ctx context.Context, c Caller, r Request) (Accepted, error) {
+	if len(c.Models) > 0 && !slices.Contains(c.Models, r.Model) {
+		return Accepted{}, ErrModelForbidden
+	}
 	if err := t.CheckURLs(r); err != nil {
 		return Accepted{}, err
 	}

@@ -29,6 +29,7 @@ var Statuses = map[string]int{
 	"UNSUPPORTED_MEDIA_TYPE": http.StatusUnsupportedMediaType,
 	"IDEMPOTENCY_MISMATCH":   http.StatusUnprocessableEntity,
 	"RATE_LIMITED":           http.StatusTooManyRequests,
+	"QUOTA_EXCEEDED":         http.StatusTooManyRequests,
 	"INTERNAL_ERROR":         http.StatusInternalServerError,
 	"UPSTREAM_ERROR":         http.StatusBadGateway,
 	"SERVICE_UNAVAILABLE":    http.StatusServiceUnavailable,

@@ -33,6 +33,7 @@ var Extensions = map[string]string{
 	"x-redact":           "never written to a log",
 	"x-no-ip-limit":      "the limit per address does not count the operation",
 	"x-rate-cost":        "how many calls one call counts as",
+	"x-scopes":           "what a key must be allowed to do",
 	"x-deprecated-at":    "since when the operation is deprecated",
 	"x-sunset":           "when the operation goes away",
 	"x-deprecation-link": "where to read what to use instead",
