@@ -117,3 +117,20 @@ with account as materialized (
 )
 select m.api_key_id from api_key_meters m join api_keys k on k.id = m.api_key_id
 where m.api_key_id = @api_key_id and k.user_id = @user_id and (select count(*) from account) >= 0 for no key update of m;
+
+-- name: LedgerCheckRunningAnyOwner :many
+-- Keys with a cap whose meter counts another number of tasks under way than there are.
+select m.api_key_id as subject, (m.running - count(t.id))::bigint as amount_micros
+from api_key_meters m left join tasks t on t.api_key_id = m.api_key_id and t.metered_since is not null and t.completed_at is null
+where m.spend_cap_micros is not null or m.running_cap is not null
+group by m.api_key_id, m.running having m.running <> count(t.id) order by 1 limit 100;
+
+-- name: LedgerCheckSpentAnyOwner :many
+-- Keys with a spend cap whose meter counts less than what the tasks of its window have cost and hold.
+select m.api_key_id as subject, (m.spent_micros - coalesce(sum(s.micros), 0))::bigint as amount_micros
+from api_key_meters m left join lateral (
+  select case when t.completed_at is null then t.unit_price_micros * t.num_outputs else t.cost_micros end as micros
+  from tasks t where t.api_key_id = m.api_key_id and t.metered_since = m.window_start and t.environment = 'live'
+) s on true
+where m.spend_cap_micros is not null
+group by m.api_key_id, m.spent_micros having m.spent_micros < coalesce(sum(s.micros), 0) order by 1 limit 100;

@@ -10,6 +10,75 @@ import (
 	"time"
 )
 
+const ledgerCheckRunningAnyOwner = `-- name: LedgerCheckRunningAnyOwner :many
+select m.api_key_id as subject, (m.running - count(t.id))::bigint as amount_micros
+from api_key_meters m left join tasks t on t.api_key_id = m.api_key_id and t.metered_since is not null and t.completed_at is null
+where m.spend_cap_micros is not null or m.running_cap is not null
+group by m.api_key_id, m.running having m.running <> count(t.id) order by 1 limit 100
+`
+
+type LedgerCheckRunningAnyOwnerRow struct {
+	Subject      string
+	AmountMicros int64
+}
+
+// Keys with a cap whose meter counts another number of tasks under way than there are.
+func (q *Queries) LedgerCheckRunningAnyOwner(ctx context.Context, db DBTX) ([]LedgerCheckRunningAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, ledgerCheckRunningAnyOwner)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LedgerCheckRunningAnyOwnerRow{}
+	for rows.Next() {
+		var i LedgerCheckRunningAnyOwnerRow
+		if err := rows.Scan(&i.Subject, &i.AmountMicros); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ledgerCheckSpentAnyOwner = `-- name: LedgerCheckSpentAnyOwner :many
+select m.api_key_id as subject, (m.spent_micros - coalesce(sum(s.micros), 0))::bigint as amount_micros
+from api_key_meters m left join lateral (
+  select case when t.completed_at is null then t.unit_price_micros * t.num_outputs else t.cost_micros end as micros
+  from tasks t where t.api_key_id = m.api_key_id and t.metered_since = m.window_start and t.environment = 'live'
+) s on true
+where m.spend_cap_micros is not null
+group by m.api_key_id, m.spent_micros having m.spent_micros < coalesce(sum(s.micros), 0) order by 1 limit 100
+`
+
+type LedgerCheckSpentAnyOwnerRow struct {
+	Subject      string
+	AmountMicros int64
+}
+
+// Keys with a spend cap whose meter counts less than what the tasks of its window have cost and hold.
+func (q *Queries) LedgerCheckSpentAnyOwner(ctx context.Context, db DBTX) ([]LedgerCheckSpentAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, ledgerCheckSpentAnyOwner)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LedgerCheckSpentAnyOwnerRow{}
+	for rows.Next() {
+		var i LedgerCheckSpentAnyOwnerRow
+		if err := rows.Scan(&i.Subject, &i.AmountMicros); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const meterGet = `-- name: MeterGet :one
 select m.api_key_id, m.time_zone, m.spend_cap_micros, m.spend_window, m.running_cap, m.requests_per_day, m.window_start, m.spent_micros, m.running, m.day_start, m.day_requests,
   (case when window_start(m.spend_window, m.time_zone, $1::timestamptz) > m.window_start then 0 else m.spent_micros end)::bigint as spent_now_micros,

@@ -18,8 +18,8 @@ type Violation struct {
 }
 
 // Check proves the books: every transaction sums to zero, every cached balance and held amount is the
-// sum of its rows, every ended task has exactly one resolution of its hold, and charges, usage and
-// delivered images agree. It gives at most 100 violations of each kind, all from one snapshot.
+// sum of its rows, every ended task has exactly one resolution of its hold, charges, usage and
+// delivered images agree, and no meter of a key counts too little. It gives at most 100 violations of each kind, all from one snapshot.
 func Check(ctx context.Context, pool *pgxpool.Pool) ([]Violation, error) {
 	var found []Violation
 	err := pg.InSnapshot(ctx, pool, func(tx pg.Tx) error {
@@ -68,6 +68,12 @@ var invariants = []invariant{
 	}},
 	{"each usage record counts the delivered images", func(ctx context.Context, tx db.DBTX) ([]row, error) {
 		return rowsOf(pg.Q.LedgerCheckOutputsAnyOwner(ctx, tx))
+	}},
+	{"each meter of an API key counts its tasks under way", func(ctx context.Context, tx db.DBTX) ([]row, error) {
+		return rowsOf(pg.Q.LedgerCheckRunningAnyOwner(ctx, tx))
+	}},
+	{"each meter of an API key counts what its window holds and cost", func(ctx context.Context, tx db.DBTX) ([]row, error) {
+		return rowsOf(pg.Q.LedgerCheckSpentAnyOwner(ctx, tx))
 	}},
 }
 

@@ -1,0 +1,337 @@
+package task_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/eggapi/eggapi/internal/apitest"
+	"github.com/eggapi/eggapi/internal/audit"
+	"github.com/eggapi/eggapi/internal/auth"
+	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/meter"
+	"github.com/eggapi/eggapi/internal/task"
+)
+
+// capped makes a key with limits for a user.
+func capped(t *testing.T, s *apitest.Server, userID, environment string, l meter.Limits) string {
+	t.Helper()
+	key, _, err := s.Node.Keyring.Create(t.Context(), auth.NewKey{
+		Actor: audit.Actor{UserID: userID}, Name: "capped", Environment: environment, Limits: auth.KeyLimits{Limits: l},
+	})
+	if err != nil {
+		t.Fatalf("create a key: %v", err)
+	}
+	return key.ID
+}
+
+// recap changes the limits of a key.
+func recap(t *testing.T, s *apitest.Server, userID, keyID string, l meter.Limits) {
+	t.Helper()
+	_, err := s.Node.Keyring.Update(t.Context(), auth.ChangeKey{Actor: audit.Actor{UserID: userID}, ID: keyID, Limits: &auth.KeyLimits{Limits: l}})
+	if err != nil {
+		t.Fatalf("change a key: %v", err)
+	}
+}
+
+func tasksWorth(n int64) *int64 {
+	micros := n * nanobananaMicros
+	return &micros
+}
+
+// spent is what a key's meter counts, in tasks, and how many it says are under way.
+func spent(t *testing.T, s *apitest.Server, keyID string) (tasks, running int) {
+	t.Helper()
+	return count(t, s, "select spent_micros / $2 from api_key_meters where api_key_id = $1", keyID, nanobananaMicros),
+		count(t, s, "select running from api_key_meters where api_key_id = $1", keyID)
+}
+
+// Half of the orders have an Idempotency-Key, so that both ways of accepting meet at the cap's edge.
+func TestMeter_TwoHundredOrdersOnTwoNodesSpendACapToItsEdgeAndNoFurther(t *testing.T) {
+	t.Parallel()
+	const orders, most = 200, 50
+	one := patient(t)
+	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	user := payer(t, one, "usr_1", 2*orders)
+	ten := int32(10)
+	keys := map[string]int32{
+		capped(t, one, user, "live", meter.Limits{SpendCapMicros: tasksWorth(most), SpendWindow: meter.WindowDay}): most,
+		capped(t, one, user, "live", meter.Limits{RunningTasks: &ten}):                                             ten,
+	}
+	for keyID, want := range keys {
+		var accepted, refused atomic.Int32
+		together(orders, func(i int) {
+			caller := task.Caller{UserID: user, Environment: "live", APIKeyID: &keyID}
+			if i%4 < 2 {
+				idempotencyKey := fmt.Sprint(keyID, i)
+				caller.IdempotencyKey = &idempotencyKey
+			}
+			switch _, err := nodes[i%2].Node.Tasks.Submit(t.Context(), caller, fox(1)); {
+			case err == nil:
+				accepted.Add(1)
+			case fault.CodeOf(err) == fault.QuotaExceeded:
+				refused.Add(1)
+			default:
+				t.Errorf("told %v", err)
+			}
+		})
+		if accepted.Load() != want || refused.Load() != orders-want {
+			t.Errorf("%d accepted, %d refused; want %d accepted", accepted.Load(), refused.Load(), want)
+		}
+		if n := count(t, one, "select count(*) from tasks where api_key_id = $1", keyID); n != int(want) {
+			t.Errorf("%d tasks are stored, want %d", n, want)
+		}
+		if n, running := spent(t, one, keyID); running != int(want) || n != int(want) {
+			t.Errorf("the meter counts %d spent and %d running, want %d", n, running, want)
+		}
+	}
+	one.CheckBooks(t)
+	if n := deadlocks(t, one); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+}
+
+// A set holds orders of a key that has room for some of them, of one that has room, and of none.
+func TestMeter_KeyWithRoomForSomeOfItsOrdersOfASetIsGivenThat(t *testing.T) {
+	t.Parallel()
+	s := patient(t)
+	user, poor := payer(t, s, "usr_1", 100), payer(t, s, "usr_2", 1)
+	three := int32(3)
+	tight, wide := capped(t, s, user, "live", meter.Limits{RunningTasks: &three}), capped(t, s, user, "live", meter.Limits{})
+	broke := capped(t, s, poor, "live", meter.Limits{SpendCapMicros: tasksWorth(50), SpendWindow: meter.WindowTotal})
+	sandbox := capped(t, s, user, "test", meter.Limits{RunningTasks: &three, SpendCapMicros: tasksWorth(1), SpendWindow: meter.WindowDay})
+	var mu sync.Mutex
+	got := map[string]int{}
+	submitJam(t, s).inOneSet(t, s, 24, func(i int) {
+		caller := task.Caller{Environment: "live"}
+		switch i % 4 {
+		case 0:
+			caller.UserID, caller.APIKeyID = user, &tight
+		case 1:
+			caller.UserID, caller.APIKeyID = user, &wide
+		case 2:
+			caller.UserID, caller.APIKeyID = poor, &broke
+		case 3:
+			caller.UserID, caller.APIKeyID, caller.Environment = user, &sandbox, "test"
+		}
+		_, err := s.Node.Tasks.Submit(t.Context(), caller, fox(1))
+		word := "accepted"
+		if err != nil {
+			word = string(fault.CodeOf(err))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got[*caller.APIKeyID+" "+word]++
+	})
+	want := map[string]int{
+		tight + " accepted": 3, tight + " QUOTA_EXCEEDED": 3, wide + " accepted": 6, broke + " accepted": 1, broke + " INSUFFICIENT_BALANCE": 5,
+		sandbox + " accepted": 3, sandbox + " QUOTA_EXCEEDED": 3,
+	}
+	for word, n := range want {
+		if got[word] != n {
+			t.Errorf("%s: %d, want %d", word, got[word], n)
+		}
+	}
+	if n, running := spent(t, s, broke); n != 1 || running != 1 {
+		t.Errorf("the poor key's meter counts %d and %d running", n, running)
+	}
+	s.CheckBooks(t)
+}
+
+func TestMeter_WhatATaskDoesNotCostIsGivenBack(t *testing.T) {
+	t.Parallel()
+	s := patient(t)
+	user := payer(t, s, "usr_1", 100)
+	keyID := capped(t, s, user, "live", meter.Limits{SpendCapMicros: tasksWorth(6), SpendWindow: meter.WindowDay})
+	submit := func(images int32) (string, error) {
+		got, err := s.Node.Tasks.Submit(t.Context(), task.Caller{UserID: user, Environment: "live", APIKeyID: &keyID}, fox(images))
+		return got.Task.ID, err
+	}
+	failing, err := submit(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partly, err := submit(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := submit(1); fault.CodeOf(err) != fault.QuotaExceeded {
+		t.Fatalf("over the cap: %v", err)
+	}
+	begin(t, s, []string{partly}, true)
+	for _, id := range []string{failing, partly} {
+		if err := s.Node.Tasks.End(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, running := spent(t, s, keyID); n != 1 || running != 0 {
+		t.Errorf("the meter counts %d spent and %d running, want 1 and 0", n, running)
+	}
+	if err := s.Node.Tasks.End(t.Context(), partly); err != nil { // a late end changes nothing
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := submit(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := submit(1); fault.CodeOf(err) != fault.QuotaExceeded {
+		t.Errorf("over the cap again: %v", err)
+	}
+	s.CheckBooks(t)
+}
+
+// Two keys live by the clocks of two places. Tasks of a window that is over give nothing back to the next.
+func TestMeter_WindowsBeginAtMidnightOfTheKeysOwnZone(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	now := time.Date(2027, 3, 14, 7, 59, 59, 0, time.UTC) // Los Angeles: 23:59:59, hours before its clocks go forward
+	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	set := func(at time.Time) { mu.Lock(); defer mu.Unlock(); now = at }
+	s := apitest.New(t, apitest.Options{NoWork: true, Clock: clock})
+	user := payer(t, s, "usr_1", 100)
+	limits := func(zone, window string) meter.Limits {
+		return meter.Limits{SpendCapMicros: tasksWorth(1), SpendWindow: window, TimeZone: zone}
+	}
+	angeles, auckland := capped(t, s, user, "live", limits("America/Los_Angeles", meter.WindowDay)), capped(t, s, user, "live", limits("Pacific/Auckland", meter.WindowDay))
+	week, month := capped(t, s, user, "live", limits("UTC", meter.WindowWeek)), capped(t, s, user, "live", limits("America/Los_Angeles", meter.WindowMonth))
+	total := capped(t, s, user, "live", limits("UTC", meter.WindowTotal))
+	names := map[string]string{angeles: "Los Angeles", auckland: "Auckland", week: "week", month: "month", total: "total"}
+	var ids []string
+	fits := func(want ...string) {
+		t.Helper()
+		open := map[string]bool{}
+		for _, keyID := range want {
+			open[keyID] = true
+		}
+		for keyID, name := range names {
+			got, err := s.Node.Tasks.Submit(t.Context(), task.Caller{UserID: user, Environment: "live", APIKeyID: &keyID}, fox(1))
+			if (err == nil) != open[keyID] {
+				t.Errorf("%s, %s: %v", clock().Format(time.RFC3339), name, err)
+			}
+			if err == nil {
+				ids = append(ids, got.Task.ID)
+			}
+		}
+	}
+	fits(angeles, auckland, week, month, total)
+	fits()
+	set(now.Add(time.Second)) // midnight in Los Angeles
+	fits(angeles)
+	for _, id := range ids { // all failed: only of the windows that are still open is anything given back
+		if err := s.Node.Tasks.End(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fits(angeles, auckland, week, month, total)
+	set(time.Date(2027, 3, 14, 11, 0, 0, 0, time.UTC)) // midnight in Auckland, summer time
+	fits(auckland)
+	set(time.Date(2027, 3, 15, 0, 0, 0, 0, time.UTC)) // Monday
+	fits(week)
+	set(time.Date(2027, 3, 15, 6, 59, 59, 0, time.UTC)) // the day in Los Angeles had 23 hours
+	fits()
+	set(time.Date(2027, 3, 15, 7, 0, 0, 0, time.UTC))
+	fits(angeles)
+	set(time.Date(2027, 4, 1, 7, 0, 0, 0, time.UTC)) // April in Los Angeles
+	fits(angeles, auckland, week, month)
+	s.CheckBooks(t)
+}
+
+func TestMeter_ANewCapCountsWhatItsWindowHasUsed(t *testing.T) {
+	t.Parallel()
+	s := patient(t)
+	user := payer(t, s, "usr_1", 100)
+	keyID := capped(t, s, user, "live", meter.Limits{})
+	submit := func() error {
+		_, err := s.Node.Tasks.Submit(t.Context(), task.Caller{UserID: user, Environment: "live", APIKeyID: &keyID}, fox(1))
+		return err
+	}
+	for range 5 {
+		if err := submit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids := rows(t, s, "select id from tasks order by id")
+	begin(t, s, ids[:2], true)
+	for _, id := range ids[:2] {
+		if err := s.Node.Tasks.End(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	four := int32(4)
+	recap(t, s, user, keyID, meter.Limits{SpendCapMicros: tasksWorth(6), SpendWindow: meter.WindowMonth, RunningTasks: &four})
+	if n, running := spent(t, s, keyID); n != 5 || running != 3 {
+		t.Errorf("the meter counts %d spent and %d running, want 5 and 3", n, running)
+	}
+	if err := submit(); err != nil {
+		t.Error(err)
+	}
+	if err := submit(); fault.CodeOf(err) != fault.QuotaExceeded {
+		t.Errorf("over both: %v", err)
+	}
+	recap(t, s, user, keyID, meter.Limits{SpendCapMicros: tasksWorth(7), SpendWindow: meter.WindowMonth})
+	if err := submit(); err != nil {
+		t.Errorf("with a higher cap: %v", err)
+	}
+	for _, id := range rows(t, s, "select id from tasks where completed_at is null") { // all failed, those from before the cap too
+		if err := s.Node.Tasks.End(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, running := spent(t, s, keyID); n != 2 || running != 0 {
+		t.Errorf("in the end the meter counts %d spent and %d running, want 2 and 0", n, running)
+	}
+	recap(t, s, user, keyID, meter.Limits{SpendCapMicros: tasksWorth(1), SpendWindow: meter.WindowTotal})
+	if n, _ := spent(t, s, keyID); n != 0 {
+		t.Errorf("a total begins with %d", n)
+	}
+	s.CheckBooks(t)
+}
+
+// Orders and ends of the same keys on two nodes, and changes of their limits, lock in one order.
+func TestMeter_OrdersEndsAndChangesOfLimitsDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	one := patient(t)
+	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	user := payer(t, one, "usr_1", 1000)
+	fifty := int32(50)
+	var keys []string
+	for _, environment := range []string{"live", "test"} {
+		for range 4 {
+			keys = append(keys, capped(t, one, user, environment, meter.Limits{RunningTasks: &fifty}))
+		}
+	}
+	together(320, func(i int) {
+		n := nodes[i%2]
+		k := i % len(keys)
+		environment := "live"
+		if k >= 4 {
+			environment = "test"
+		}
+		caller := task.Caller{UserID: user, Environment: environment, APIKeyID: &keys[k]}
+		if i%3 == 0 {
+			idempotencyKey := fmt.Sprint(i)
+			caller.IdempotencyKey = &idempotencyKey
+		}
+		got, err := n.Node.Tasks.Submit(t.Context(), caller, fox(1))
+		if err != nil {
+			t.Errorf("submit: %v", err)
+			return
+		}
+		if i%16 == 0 {
+			recap(t, n, user, keys[k], meter.Limits{RunningTasks: &fifty, SpendCapMicros: tasksWorth(500), SpendWindow: meter.WindowDay})
+		}
+		if err := nodes[(i+1)%2].Node.Tasks.End(t.Context(), got.Task.ID); err != nil {
+			t.Errorf("end: %v", err)
+		}
+	})
+	if n := deadlocks(t, one); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+	if n := count(t, one, "select sum(running) from api_key_meters"); n != 0 {
+		t.Errorf("%d tasks are still counted", n)
+	}
+	one.CheckBooks(t)
+}
