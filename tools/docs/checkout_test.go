@@ -192,6 +192,12 @@ func TestErrors_ExamplesAreWhatTheServerSays(t *testing.T) {
 					Rule    string `json:"rule"`
 					Message string `json:"message"`
 				} `json:"fields"`
+				Quota *struct {
+					Name      string `json:"name"`
+					Limit     string `json:"limit"`
+					Remaining string `json:"remaining"`
+					ResetsAt  string `json:"resets_at"`
+				} `json:"quota"`
 			} `json:"error"`
 		}
 		d := json.NewDecoder(strings.NewReader(m[1]))
