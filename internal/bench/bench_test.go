@@ -19,6 +19,7 @@ var figures = []struct {
 	{"post", measurePost},
 	{"post-hot", measurePostHot},
 	{"post-single", measurePostSingle},
+	{"limits", measureLimits},
 	{"end-to-end", measureEndToEnd},
 	{"latency", measureLatency},
 	{"overload", measureOverload},

@@ -52,6 +52,11 @@ var marks = map[string]mark{
 	"post-single":  {"ratio", atLeast(1.3), atLeast(0.55)},
 	"end-to-end":   {"tasks/s", atLeast(1500), atLeast(150)},
 
+	"limits/get/32":   {"ratio", atLeast(0.95), atLeast(0.8)},
+	"limits/get/128":  {"ratio", atLeast(0.95), atLeast(0.8)},
+	"limits/post/32":  {"ratio", atLeast(0.95), atLeast(0.6)},
+	"limits/post/128": {"ratio", atLeast(0.95), atLeast(0.6)},
+
 	"latency/1/p50": {"ms", atMost(40), atMost(100)},
 	"latency/1/p99": {"ms", atMost(150), atMost(500)},
 	"latency/2/p50": {"ms", atMost(40), atMost(100)},
@@ -69,8 +74,9 @@ var marks = map[string]mark{
 	"overload/memory":   {"MB", atMost(200), atMost(250)},
 	"overload/recovery": {"s", atMost(5), atMost(10)},
 
-	"nodes/ratio": {"ratio", atLeast(1.0), atLeast(0.5)},
-	"nodes/wait":  {"ms", atMost(500), atMost(30000)},
+	"nodes/ratio":   {"ratio", atLeast(1.0), atLeast(0.5)},
+	"nodes/commits": {"ratio", atMost(1.5), atMost(4)},
+	"nodes/wait":    {"ms", atMost(500), atMost(30000)},
 
 	"idle/statements": {"per s", atMost(30), atMost(100)},
 	"idle/cpu":        {"%", atMost(2), atMost(10)},
