@@ -71,7 +71,7 @@ func (s *scenario) replay(ctx context.Context) error {
 
 func (s *scenario) completed(ctx context.Context) error {
 	for {
-		got, err := s.customer.GetTaskWithResponse(ctx, s.taskID)
+		got, err := s.customer.GetTaskWithResponse(ctx, s.taskID, nil)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func mustBe(refusal *eggapi.ErrorEnvelope, code eggapi.ErrorCode, body []byte) e
 }
 
 func (s *scenario) unauthorized(ctx context.Context) error {
-	got, err := s.stranger.GetTaskWithResponse(ctx, s.taskID)
+	got, err := s.stranger.GetTaskWithResponse(ctx, s.taskID, nil)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *scenario) unauthorized(ctx context.Context) error {
 }
 
 func (s *scenario) notFound(ctx context.Context) error {
-	got, err := s.customer.GetTaskWithResponse(ctx, "gen_00000000000000000000000000")
+	got, err := s.customer.GetTaskWithResponse(ctx, "gen_00000000000000000000000000", nil)
 	if err != nil {
 		return err
 	}

@@ -104,11 +104,11 @@ public final class Scenario {
   private Task completed(String id) throws ApiException, InterruptedException {
     TasksApi api = new TasksApi(client);
     Instant end = Instant.now().plus(PATIENCE);
-    Task task = api.getTask(id).getData();
+    Task task = api.getTask(id, null).getData();
     while (List.of("pending", "processing").contains(task.getStatus())) {
       expect(Instant.now().isBefore(end), "the task has not ended: " + task);
       Thread.sleep(200);
-      task = api.getTask(id).getData();
+      task = api.getTask(id, null).getData();
     }
     expect("completed".equals(task.getStatus()), "the task is not completed: " + task);
     expect(task.getOutput() != null && task.getOutput().getUrls().size() == 1, "not one image: " + task);
@@ -138,13 +138,13 @@ public final class Scenario {
 
   private void unauthorized() {
     TasksApi stranger = new TasksApi(connect(url, "egg_test_" + "0".repeat(38)));
-    ErrorBody error = refused(401, "UNAUTHORIZED", () -> stranger.getTask("gen_0")).error();
+    ErrorBody error = refused(401, "UNAUTHORIZED", () -> stranger.getTask("gen_0", null)).error();
     expect(error.getRequestId() != null && !error.getRequestId().isEmpty(), "no request_id: " + error);
     ok("unauthorized");
   }
 
   private void notFound() {
-    refused(404, "NOT_FOUND", () -> new TasksApi(client).getTask("gen_00000000000000000000000000"));
+    refused(404, "NOT_FOUND", () -> new TasksApi(client).getTask("gen_00000000000000000000000000", null));
     ok("not-found");
   }
 
