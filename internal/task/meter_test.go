@@ -2,6 +2,8 @@ package task_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -302,6 +304,38 @@ func TestMeter_ANewCapCountsWhatItsWindowHasUsed(t *testing.T) {
 		t.Errorf("a total begins with %d", n)
 	}
 	s.CheckBooks(t)
+}
+
+// Test orders lock no account, so nothing but the order of the meters keeps two nodes from waiting for each other.
+func TestMeter_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
+	t.Parallel()
+	const rounds = 4
+	one := patient(t)
+	c := crossing{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	for i := range c {
+		payer(t, one, fmt.Sprintf("filler_%d", i), 2*rounds*task.WriteSlots)
+	}
+	many := int32(1000)
+	callers := make([]task.Caller, crossingUsers)
+	for i := range callers {
+		user := payer(t, one, crossingUser(i), 1)
+		keyID := capped(t, one, user, "test", meter.Limits{RunningTasks: &many})
+		callers[i] = task.Caller{UserID: user, Environment: "test", APIKeyID: &keyID}
+	}
+	slices.SortFunc(callers, func(a, b task.Caller) int { return strings.Compare(*a.APIKeyID, *b.APIKeyID) })
+	who := func(i int) task.Caller { return callers[i] }
+	held := fmt.Sprintf("select from api_key_meters where api_key_id = '%s' for update", *callers[crossingUsers/2].APIKeyID)
+	for round := range rounds {
+		c.cross(t, held, who, "", "")
+		c.cross(t, held, who, fmt.Sprintf("one %d", round), fmt.Sprintf("two %d", round))
+	}
+	if n := count(t, one, "select sum(running) from api_key_meters"); n != 4*rounds*crossingUsers {
+		t.Errorf("the meters count %d tasks, want %d", n, 4*rounds*crossingUsers)
+	}
+	if n := deadlocks(t, one); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+	one.CheckBooks(t)
 }
 
 // Orders and ends of the same keys on two nodes, and changes of their limits, lock in one order.

@@ -24,11 +24,11 @@ func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 	}
 	const heldAccount = "select from accounts where user_id = 'usr_15' for update"
 	for round := range rounds {
-		c.cross(t, heldAccount, "", "")
-		c.cross(t, heldAccount, fmt.Sprintf("one %d", round), fmt.Sprintf("two %d", round))
+		c.cross(t, heldAccount, crossingPayer, "", "")
+		c.cross(t, heldAccount, crossingPayer, fmt.Sprintf("one %d", round), fmt.Sprintf("two %d", round))
 		key := fmt.Sprintf("both %d", round)
 		c.cross(t, fmt.Sprintf(`insert into idempotency_keys (user_id, environment, key, fingerprint, task_id, expires_at)
-			values ('usr_15', 'live', '%s', '', '', now() + interval '1 hour')`, key), key, key)
+			values ('usr_15', 'live', '%s', '', '', now() + interval '1 hour')`, key), crossingPayer, key, key)
 	}
 	// With a key of both nodes one of the two orders is a replay.
 	const want = rounds * (5*crossingUsers + 3*len(c)*task.WriteSlots)
@@ -48,33 +48,34 @@ const crossingUsers = 30
 
 func crossingUser(i int) string { return fmt.Sprintf("usr_%02d", i) }
 
-// cross runs a set on each node, while the rows that a statement locks are held half-way. Each node's orders have a key, or
-// none.
-func (c crossing) cross(t *testing.T, halfWay string, keys ...string) {
+func crossingPayer(i int) task.Caller { return task.Caller{UserID: crossingUser(i), Environment: "live"} }
+
+// cross runs a set on each node, while the rows that a statement locks are held half-way. who says for whom each order is.
+// Each node's orders have an Idempotency-Key, or none.
+func (c crossing) cross(t *testing.T, halfWay string, who func(i int) task.Caller, keys ...string) {
 	t.Helper()
 	filled := lock(t, c[0], "select from accounts where user_id like 'filler%' for update")
 	var all sync.WaitGroup
-	submit := func(node int, userID, key string) {
+	submit := func(node int, caller task.Caller, key string) {
 		all.Go(func() {
-			caller := task.Caller{UserID: userID, Environment: "live"}
 			if key != "" {
 				caller.IdempotencyKey = &key
 			}
 			if _, err := c[node].Node.Tasks.Submit(t.Context(), caller, fox(1)); err != nil {
-				t.Errorf("%q: %s is told %v", key, userID, err)
+				t.Errorf("%q: %s is told %v", key, caller.UserID, err)
 			}
 		})
 	}
 	for node := range c {
 		for range task.WriteSlots {
-			submit(node, fmt.Sprintf("filler_%d", node), "")
+			submit(node, task.Caller{UserID: fmt.Sprintf("filler_%d", node), Environment: "live"}, "")
 		}
 	}
 	waitForLocks(t, c[0], len(c)*task.WriteSlots)
 	held := lock(t, c[0], halfWay)
 	for i := range crossingUsers {
 		for node, user := range []int{i, crossingUsers - 1 - i} {
-			submit(node, crossingUser(user), keys[node])
+			submit(node, who(user), keys[node])
 			apitest.Eventually(t, "the order waits in its place", func() bool { return c[node].Node.Tasks.Waiting() == i+1 })
 		}
 	}
