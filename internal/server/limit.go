@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
 	"time"
@@ -20,14 +19,42 @@ type limit struct {
 	begin  string   // of the other header
 }
 
-func newLimit(name string, rule ratelimit.Rule, clock func() time.Time) (*limit, error) {
-	limiter, err := ratelimit.New(rule, clock)
+// limits are the limits of one name: the one for everybody, and those of callers with a rule of their own.
+type limits struct {
+	*limit // for everybody
+
+	name string
+	all  *ratelimit.Limits
+}
+
+func newLimits(name string, rule ratelimit.Rule, d Deps) (*limits, error) {
+	all, err := ratelimit.NewLimits(d.Clock, d.SharedLimits)
 	if err != nil {
 		return nil, err
 	}
+	l := &limits{name: name, all: all}
+	l.limit, err = l.by(rule)
+	return l, err
+}
+
+func (l *limits) by(rule ratelimit.Rule) (*limit, error) {
+	limiter, err := l.all.Of(rule)
+	if err != nil {
+		return nil, err
+	}
+	quoted := strconv.Quote(l.name)
 	return &limit{
-		Limiter: limiter, policy: []string{fmt.Sprintf("%q;q=%d;w=1", name, rule.Burst)}, begin: strconv.Quote(name) + ";r=",
+		Limiter: limiter, policy: []string{quoted + ";q=" + strconv.Itoa(rule.Burst) + ";w=1"}, begin: quoted + ";r=",
 	}, nil
+}
+
+// of gives the limit of a caller: that for everybody, or one of his own requests a second, of which he may make as many
+// at once.
+func (l *limits) of(perSecond *int32) (*limit, error) {
+	if perSecond == nil {
+		return l.limit, nil
+	}
+	return l.by(ratelimit.Rule{PerSecond: float64(*perSecond), Burst: max(1, int(*perSecond))})
 }
 
 func (s *server) limitAddress(c echo.Context, op *operation) error {
@@ -49,18 +76,22 @@ func (s *server) limitAddress(c echo.Context, op *operation) error {
 }
 
 func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal) error {
-	if p.UserID == "" || s.keyLimit.Off() {
+	if p.UserID == "" {
 		return nil
+	}
+	limit, err := s.keyLimit.of(nil)
+	if err != nil || limit.Off() {
+		return fault.Wrap(err, "find the limit of a key")
 	}
 	owner := "key " + p.KeyID
 	if p.Kind == auth.KindSession {
 		owner = "user " + p.UserID
 	}
-	result, err := s.keyLimit.Allow(c.Request().Context(), owner, op.cost)
+	result, err := limit.Allow(c.Request().Context(), owner, op.cost)
 	if err != nil {
 		return fault.Wrap(err, "apply the limit per key")
 	}
-	return s.keyLimit.apply(c, result)
+	return limit.apply(c, result)
 }
 
 // apply writes the headers and refuses what is over.
