@@ -1,0 +1,127 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// watched runs health over a store that is well or not, in a time of its own, and notes when it was tried.
+type watched struct {
+	*health
+	mu    sync.Mutex
+	begun time.Time
+	tries []time.Duration
+	sick  error
+}
+
+func watch(t *testing.T, sick error) *watched {
+	t.Helper()
+	w := &watched{begun: time.Now(), sick: sick, health: newHealth(SharedConfig{
+		Clock: time.Now, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	})}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		w.run(ctx, func(context.Context) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.tries = append(w.tries, time.Since(w.begun))
+			return w.sick
+		})
+	})
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+	synctest.Wait()
+	return w
+}
+
+func (w *watched) is(sick error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sick = sick
+}
+
+// since gives when the store was tried after a moment, counted from it.
+func (w *watched) since(from time.Duration) []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var tries []time.Duration
+	for _, at := range w.tries {
+		if at > from {
+			tries = append(tries, at-from)
+		}
+	}
+	return tries
+}
+
+func (w *watched) fail() {
+	for range fallAfter {
+		w.note(errBroken)
+	}
+	synctest.Wait()
+}
+
+func TestHealth_SickStoreIsTriedEverMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, errors.New("sick"))
+		time.Sleep(20 * time.Second)
+		want := []time.Duration{250, 750, 1750, 3750, 7750, 11750, 15750, 19750}
+		for i := range want {
+			want[i] *= time.Millisecond
+		}
+		if diff := cmp.Diff(want, w.since(0)); diff != "" {
+			t.Errorf("tried at: %s", diff)
+		}
+		if w.up.Load() {
+			t.Error("a sick store is asked")
+		}
+	})
+}
+
+func TestHealth_WellStoreIsAskedUntilThreeFailuresInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, nil)
+		for _, err := range []error{errBroken, errBroken, nil, errBroken, errBroken} {
+			w.note(err)
+			if !w.up.Load() {
+				t.Fatal("fell too soon")
+			}
+		}
+		w.note(errBroken)
+		if w.up.Load() {
+			t.Error("three in a row are not enough")
+		}
+	})
+}
+
+func TestHealth_StoreThatFallsAgainAndAgainIsTriedEverMoreSeldomUntilItHasBeenWellForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, nil)
+		for _, want := range []time.Duration{250, 500, 1000, 2000, 4000, 4000} {
+			fell := time.Since(w.begun)
+			w.fail()
+			time.Sleep(5 * time.Second)
+			if tries := w.since(fell); len(tries) != 1 || tries[0] != want*time.Millisecond {
+				t.Errorf("tried again after %v, want %v ms", tries, want)
+			}
+		}
+		time.Sleep(calm)
+		fell := time.Since(w.begun)
+		w.fail()
+		time.Sleep(leastPause)
+		synctest.Wait()
+		if tries := w.since(fell); len(tries) != 1 || !w.up.Load() {
+			t.Errorf("after a calm time tried again after %v", tries)
+		}
+	})
+}
