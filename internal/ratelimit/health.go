@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// fallAfter is how many exchanges in a row must fail. A single one may be a pause of our own.
-	fallAfter = 3
+	// fallAfter is how many exchanges in a row must fail. Some may be due to a processor that is busy with other things.
+	fallAfter = 10
 	// How long after a fall, and between probes, until the store is tried again: doubled each time, and back at the least
 	// once the store has been well for calm.
 	leastPause = 250 * time.Millisecond

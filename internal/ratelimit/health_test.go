@@ -88,18 +88,23 @@ func TestHealth_SickStoreIsTriedEverMoreSeldom(t *testing.T) {
 	})
 }
 
-func TestHealth_WellStoreIsAskedUntilThreeFailuresInARow(t *testing.T) {
+func TestHealth_WellStoreIsAskedUntilManyFailuresInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, nil)
-		for _, err := range []error{errBroken, errBroken, nil, errBroken, errBroken} {
-			w.note(err)
+		for _, well := range []bool{false, true} {
+			for range fallAfter - 1 {
+				w.note(errBroken)
+			}
 			if !w.up.Load() {
 				t.Fatal("fell too soon")
+			}
+			if !well {
+				w.note(nil)
 			}
 		}
 		w.note(errBroken)
 		if w.up.Load() {
-			t.Error("three in a row are not enough")
+			t.Error("so many in a row are not enough")
 		}
 	})
 }

@@ -25,10 +25,10 @@ const (
 	// keyPrefix is before every key of ours, of which there is one for each caller who has used some of his budget. It
 	// expires when the budget is whole again.
 	keyPrefix = "eggapi:limit:"
-	// runTimeout bounds one exchange with the store. A caller waits for at most the exchange under way and his own, and a
-	// request asks for at most two limits: 48 ms.
-	runTimeout = 12 * time.Millisecond
-	// connectTimeout bounds making a connection, which no request waits for longer than runTimeout.
+	// patience bounds how long a caller waits, for the exchange under way and for his own. A request asks for at most two
+	// limits: 48 ms.
+	patience = 24 * time.Millisecond
+	// connectTimeout bounds making a connection; who needs it waits for no longer than patience all the same.
 	connectTimeout = time.Second
 	// How many exchanges there are at a time, and how many callers may share one or wait for the next.
 	exchanges   = 2
@@ -38,6 +38,7 @@ const (
 var (
 	errURL  = errors.New("it must be redis:// or rediss:// with a host")
 	errAway = errors.New("the shared store is away")
+	errLate = errors.New("ask the shared store: the exchange before took too long")
 )
 
 // SharedConfig says where limits are shared. Every field is needed.
@@ -55,12 +56,14 @@ type Shared struct {
 	script *redis.Script
 	asks   *coalesce.Group[ask, verdict]
 	health *health
+	clock  func() time.Time
 }
 
 // ask is one question to the store.
 type ask struct {
 	key        string
 	take, room time.Duration // whole microseconds
+	at         time.Time     // when it was asked; set by decide
 }
 
 // verdict is the store's answer.
@@ -98,9 +101,9 @@ func NewShared(c SharedConfig) (*Shared, error) {
 	// One more for the probe; kept open, so that no request waits for a handshake.
 	options.PoolSize, options.MinIdleConns, options.PipelinePoolSize = exchanges+1, exchanges, -1
 	options.ConnMaxIdleTime = -1
-	s := &Shared{client: redis.NewClient(options), script: redis.NewScript(gcra), health: newHealth(c)}
+	s := &Shared{client: redis.NewClient(options), script: redis.NewScript(gcra), health: newHealth(c), clock: c.Clock}
 	s.asks = coalesce.New(coalesce.Config[ask, verdict]{
-		Run: s.exchange, Slots: exchanges, MaxSet: maxExchange, MaxWaiting: maxExchange, Timeout: runTimeout,
+		Run: s.exchange, Slots: exchanges, MaxSet: maxExchange, MaxWaiting: maxExchange, Timeout: patience,
 	})
 	return s, nil
 }
@@ -113,19 +116,27 @@ func (s *Shared) Close(ctx context.Context) error {
 	return errors.Join(s.asks.Close(ctx), fault.Wrap(s.client.Close(), "close the connections to the shared store"))
 }
 
-// decide has the store decide a question. It fails, within twice runTimeout, when the store cannot be asked.
+// decide has the store decide a question. It fails, within patience, when the store cannot be asked.
 func (s *Shared) decide(ctx context.Context, a ask) (verdict, error) {
 	if !s.health.up.Load() {
 		return verdict{}, errAway
 	}
+	a.at = s.clock()
 	return s.asks.Do(ctx, a)
 }
 
-// exchange asks what several callers want to know, in one round trip.
+// exchange asks what several callers want to know, in one round trip. The first of them has waited for longest.
 func (s *Shared) exchange(ctx context.Context, set []ask) ([]coalesce.Reply[verdict], error) {
 	if !s.health.up.Load() { // since they came to wait
 		return nil, errAway
 	}
+	left := patience - s.clock().Sub(set[0].at)
+	if left <= 0 {
+		s.health.note(errLate)
+		return nil, errLate
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
 	replies := make([]coalesce.Reply[verdict], len(set))
 	var failed error
 	for i, cmd := range s.send(ctx, set) {
@@ -178,7 +189,7 @@ func (s *Shared) probe(ctx context.Context) error {
 	if err := s.client.Ping(connect).Err(); err != nil {
 		return fault.Wrap(err, "reach the shared store")
 	}
-	decide, stop := context.WithTimeout(ctx, runTimeout)
+	decide, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	_, err := readVerdict(s.send(decide, []ask{{key: "probe", take: time.Microsecond, room: time.Second}})[0])
 	return err

@@ -79,6 +79,14 @@ func (w *wire) cut() {
 	}
 }
 
+// revive makes the store well again where it was.
+func (w *wire) revive(t *testing.T) {
+	t.Helper()
+	w.cut()
+	w.now(allowing(1))
+	w.open(t, strings.TrimPrefix(w.url, "redis://"))
+}
+
 func (w *wire) now(say func() string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -161,7 +169,7 @@ type node struct {
 }
 
 // measured gives the value of a metric.
-func (n node) measured(t *testing.T, name string) float64 {
+func (n node) measured(t testing.TB, name string) float64 {
 	t.Helper()
 	families, err := n.registry.Gather()
 	if err != nil {
@@ -177,7 +185,7 @@ func (n node) measured(t *testing.T, name string) float64 {
 }
 
 // newNode gives one that watches over the store at the address until the test ends.
-func newNode(t *testing.T, url string) node {
+func newNode(t testing.TB, url string) node {
 	t.Helper()
 	n := node{log: &transcript{}, registry: prometheus.NewRegistry()}
 	var err error
@@ -202,7 +210,7 @@ func newNode(t *testing.T, url string) node {
 	return n
 }
 
-func (n node) of(t *testing.T, rule Rule) *Limiter {
+func (n node) of(t testing.TB, rule Rule) *Limiter {
 	t.Helper()
 	l, err := n.Of(rule)
 	if err != nil {
@@ -212,13 +220,13 @@ func (n node) of(t *testing.T, rule Rule) *Limiter {
 }
 
 // awaits waits until limits are shared, or until they are not.
-func (n node) awaits(t *testing.T, up bool) {
+func (n node) awaits(t testing.TB, up bool) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("limits are shared: %v", up), func() bool { return n.shared.health.up.Load() == up })
 	eventually(t, fmt.Sprintf("the gauge says so: %v", up), func() bool { return (n.measured(t, "eggapi_limits_shared") == 1) == up })
 }
 
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

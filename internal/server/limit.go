@@ -48,13 +48,14 @@ func (l *limits) by(rule ratelimit.Rule) (*limit, error) {
 	}, nil
 }
 
-// of gives the limit of a caller: that for everybody, or one of his own requests a second, of which he may make as many
-// at once.
+// of gives the limit of a caller: that for everybody, or one of his own requests a second, at least 1, of which he may
+// make as many at once.
 func (l *limits) of(perSecond *int32) (*limit, error) {
 	if perSecond == nil {
 		return l.limit, nil
 	}
-	return l.by(ratelimit.Rule{PerSecond: float64(*perSecond), Burst: max(1, int(*perSecond))})
+	own := max(1, int(*perSecond)) // a rule of 0 would be none
+	return l.by(ratelimit.Rule{PerSecond: float64(own), Burst: own})
 }
 
 func (s *server) limitAddress(c echo.Context, op *operation) error {
