@@ -69,6 +69,8 @@ var marks = map[string]mark{
 	"overload/memory":   {"MB", atMost(200), atMost(250)},
 	"overload/recovery": {"s", atMost(5), atMost(10)},
 
+	"fairness/p99": {"of without", atMost(1.2), atMost(2)},
+
 	"nodes/ratio": {"ratio", atLeast(1.0), atLeast(0.5)},
 	"nodes/wait":  {"ms", atMost(500), atMost(30000)},
 
