@@ -19,12 +19,11 @@ type watched struct {
 	mu    sync.Mutex
 	begun time.Time
 	tries []time.Duration
-	sick  error
 }
 
 func watch(t *testing.T, sick error) *watched {
 	t.Helper()
-	w := &watched{begun: time.Now(), sick: sick, health: newHealth(SharedConfig{
+	w := &watched{begun: time.Now(), health: newHealth(SharedConfig{
 		Clock: time.Now, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})}
 	ctx, stop := context.WithCancel(t.Context())
@@ -34,7 +33,7 @@ func watch(t *testing.T, sick error) *watched {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.tries = append(w.tries, time.Since(w.begun))
-			return w.sick
+			return sick
 		})
 	})
 	t.Cleanup(func() {
@@ -43,12 +42,6 @@ func watch(t *testing.T, sick error) *watched {
 	})
 	synctest.Wait()
 	return w
-}
-
-func (w *watched) is(sick error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sick = sick
 }
 
 // since gives when the store was tried after a moment, counted from it.
@@ -75,9 +68,9 @@ func TestHealth_SickStoreIsTriedEverMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, errors.New("sick"))
 		time.Sleep(20 * time.Second)
-		want := []time.Duration{250, 750, 1750, 3750, 7750, 11750, 15750, 19750}
-		for i := range want {
-			want[i] *= time.Millisecond
+		var want []time.Duration
+		for _, milliseconds := range []int{250, 750, 1750, 3750, 7750, 11750, 15750, 19750} {
+			want = append(want, time.Duration(milliseconds)*time.Millisecond)
 		}
 		if diff := cmp.Diff(want, w.since(0)); diff != "" {
 			t.Errorf("tried at: %s", diff)
@@ -112,12 +105,13 @@ func TestHealth_WellStoreIsAskedUntilManyFailuresInARow(t *testing.T) {
 func TestHealth_StoreThatFallsAgainAndAgainIsTriedEverMoreSeldomUntilItHasBeenWellForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, nil)
-		for _, want := range []time.Duration{250, 500, 1000, 2000, 4000, 4000} {
+		for _, milliseconds := range []int{250, 500, 1000, 2000, 4000, 4000} {
+			want := time.Duration(milliseconds) * time.Millisecond
 			fell := time.Since(w.begun)
 			w.fail()
 			time.Sleep(5 * time.Second)
-			if tries := w.since(fell); len(tries) != 1 || tries[0] != want*time.Millisecond {
-				t.Errorf("tried again after %v, want %v ms", tries, want)
+			if tries := w.since(fell); len(tries) != 1 || tries[0] != want {
+				t.Errorf("tried again after %v, want %v", tries, want)
 			}
 		}
 		time.Sleep(calm)

@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
 
 	"github.com/eggapi/eggapi/internal/redistest"
 )
@@ -51,7 +50,7 @@ func TestSystemShared_ScriptAgreesWithTheModel(t *testing.T) {
 		round := tries.Add(1)
 		admitted := map[string][]admission{}
 		for range rapid.IntRange(1, 40).Draw(rt, "requests") {
-			now = now.Add((time.Duration(rapid.Float64Range(0, 4).Draw(rt, "wait in intervals") * float64(l.step))).Truncate(time.Microsecond))
+			now = now.Add(time.Duration(rapid.Float64Range(0, 4).Draw(rt, "wait in intervals") * float64(l.step)).Truncate(time.Microsecond))
 			key := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
 			cost := rapid.IntRange(1, rule.Burst+2).Draw(rt, "cost")
 			take, room := time.Duration(min(cost, rule.Burst))*l.step, time.Duration(rule.Burst)*l.step

@@ -49,7 +49,7 @@ func (l *Limiter) remember(ctx context.Context, key string, used time.Duration) 
 		if err != nil || used <= 0 || known >= until {
 			return
 		}
-		noted := false
+		var noted bool
 		if known == -1 {
 			noted, err = l.store.SetIfNotExistsWithTTL(ctx, key, until, used)
 		} else {
