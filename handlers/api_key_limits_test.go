@@ -240,3 +240,20 @@ func TestGate_ADayHasOnlySoManyRequestsOfAKey(t *testing.T) {
 		t.Errorf("on the next day: %d %s", a.status, a.body)
 	}
 }
+
+func TestGate_AKeysOwnRateTakesThePlaceOfTheCommonOne(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, apitest.Options{NoWork: true, KeyLimit: 50})
+	_, slow := s.limited(t, "live", `{"requests_per_second":1}`)
+	_, eager := s.limited(t, "live", `{"requests_per_second":1000}`)
+	first, second := s.do(t, get("/v1/me", withKey(slow))), s.do(t, get("/v1/me", withKey(slow)))
+	if first.status != http.StatusOK || first.header.Get("RateLimit-Policy") != `"key";q=1;w=1` {
+		t.Errorf("the first: %d %v", first.status, first.header)
+	}
+	expect(t, second, http.StatusTooManyRequests, "RATE_LIMITED", "Rate limit exceeded")
+	for _, key := range []string{eager, s.ada.LiveKey} {
+		if a := s.do(t, get("/v1/tasks", withKey(key))); a.status != http.StatusOK || a.header.Get("RateLimit-Policy") != `"key";q=100;w=1` {
+			t.Errorf("another key: %d %v", a.status, a.header)
+		}
+	}
+}

@@ -62,6 +62,7 @@ type Node struct {
 	pools     pools
 	deliverer *webhook.Deliverer
 	store     *storage.Store
+	limits    *ratelimit.Shared // nil without EGGAPI_REDIS_URL
 	draining  atomic.Bool
 	stop      context.CancelFunc
 	done      chan struct{}
@@ -190,14 +191,33 @@ func (n *Node) buildHandler(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.shareLimits(); err != nil {
+		return err
+	}
 	e, err := server.New(ctx, server.Deps{
 		Contract: gen.Contract, Handlers: h, Keys: n.Keyring, Sessions: n.Sessions, Files: files{n.store, n.o.Logger}, Pages: pages,
 		Translate: pg.Public, Registry: n.o.Registry, Logger: n.o.Logger, Clock: n.o.Clock,
 		TrustedOrigins: append([]string{strings.TrimSuffix(c.PublicURL, "/")}, c.TrustedOrigins...), TrustedProxies: c.TrustedProxies,
-		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), MaxRequests: c.MaxRequests,
+		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), SharedLimits: n.limits, MaxRequests: c.MaxRequests,
 	})
 	n.Handler = e
 	return err
+}
+
+// shareLimits prepares the store that limits are shared through, when there is one.
+func (n *Node) shareLimits() error {
+	address := n.o.Config.RedisURL
+	if address == "" {
+		return nil
+	}
+	var err error
+	n.limits, err = ratelimit.NewShared(ratelimit.SharedConfig{
+		URL: address.Reveal(), Clock: n.o.Clock, Logger: n.o.Logger, Registry: n.o.Registry,
+	})
+	if err != nil {
+		return fmt.Errorf("EGGAPI_REDIS_URL: %w", err)
+	}
+	return nil
 }
 
 // rule allows a burst of twice what is allowed per second.

@@ -61,6 +61,9 @@ func (n *Node) Start(ctx context.Context) error {
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { n.Keyring.Run(ctx) })
+	if n.limits != nil {
+		wg.Go(func() { n.limits.Run(ctx) })
+	}
 	if n.o.Work {
 		if err := n.Tasks.River.Start(ctx); err != nil {
 			n.stop()
@@ -119,6 +122,11 @@ func (n *Node) Stop(ctx context.Context) {
 		n.o.Logger.WarnContext(ctx, "what was being accepted did not end in time", "error", err)
 	}
 	n.pools.close()
+	if n.limits != nil {
+		if err := n.limits.Close(ctx); err != nil {
+			n.o.Logger.WarnContext(ctx, "the shared limits did not close", "error", err)
+		}
+	}
 	if err := n.store.Close(); err != nil {
 		n.o.Logger.WarnContext(ctx, "the storage did not close", "error", err)
 	}

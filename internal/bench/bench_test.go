@@ -23,6 +23,7 @@ var figures = []struct {
 	{"end-to-end", measureEndToEnd},
 	{"latency", measureLatency},
 	{"overload", measureOverload},
+	{"fairness", measureFairness},
 	{"nodes", measureNodes},
 	{"idle", measureIdle},
 	{"memory", measureMemory},

@@ -31,6 +31,7 @@ type order struct {
 	ScriptPath   string   `json:",omitempty"` // statements: what to run
 	Users        int      `json:",omitempty"` // statements: how many there are to draw from
 	Ports        int      `json:",omitempty"` // receiver: on how many it listens
+	KeyLimit     float64  `json:",omitempty"` // node: requests per second and key; 0 = no limit
 	Conns        int      // of the load, or to the database
 	Seconds      float64  `json:",omitempty"`
 	LeadSeconds  float64  `json:",omitempty"` // statements: how long it runs before it counts

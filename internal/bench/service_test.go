@@ -99,13 +99,13 @@ func serve(ctx context.Context, run func(net.Listener) error) error {
 	return run(l)
 }
 
-// runNode is the node that the commands start, without limits, with a quiet log and a provider that answers at once.
+// runNode is the node that the commands start, without limits unless ordered, with a quiet log and a provider that answers at once.
 func runNode(ctx context.Context, o order) error {
 	node, err := app.New(ctx, app.Options{
 		Config: config.Config{
 			Environment: "development", DatabaseURL: config.Secret(o.DatabaseURL), DataDir: o.DataDir, PublicURL: publicURL,
 			AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
-			DatabaseConns: int32(o.Conns), MaxRequests: maxRequests, TaskLeaseSeconds: 30, Workers: taskWorkers, WebhookWorkers: webhookWorkers,
+			KeyLimit: o.KeyLimit, DatabaseConns: int32(o.Conns), MaxRequests: maxRequests, TaskLeaseSeconds: 30, Workers: taskWorkers, WebhookWorkers: webhookWorkers,
 			EgressAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		},
 		Logger:   slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),

@@ -61,6 +61,7 @@ type Config struct {
 	TrustedProxies   []netip.Prefix `env:"EGGAPI_TRUSTED_PROXIES"`
 	IPLimit          float64        `env:"EGGAPI_IP_LIMIT" envDefault:"100"`
 	KeyLimit         float64        `env:"EGGAPI_KEY_LIMIT" envDefault:"100"`
+	RedisURL         Secret         `env:"EGGAPI_REDIS_URL"`
 	MaxRequests      int            `env:"EGGAPI_MAX_REQUESTS" envDefault:"1024"`
 	AuthSecrets      []Secret       `env:"EGGAPI_AUTH_SECRETS"`
 	SealKeys         []Secret       `env:"EGGAPI_SEAL_KEYS"`

@@ -17,7 +17,7 @@ import (
 const canary = "canary-4d1e"
 
 func TestSecret_NeverPrints(t *testing.T) {
-	c := config.Config{DatabaseURL: canary, AuthSecrets: []config.Secret{canary, canary}}
+	c := config.Config{DatabaseURL: canary, RedisURL: canary, AuthSecrets: []config.Secret{canary, canary}}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T %[1]v", "%10.3s"} {
 		for _, value := range []any{c, &c, c.DatabaseURL, &c.AuthSecrets, c.AuthSecrets, map[string]any{"s": c.DatabaseURL}} {
 			mustHide(t, format, fmt.Sprintf(format, value))

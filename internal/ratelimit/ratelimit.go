@@ -1,9 +1,10 @@
 // Package ratelimit says whether a caller may go on.
 //
-// Owns: the rule of a limit, its arithmetic (GCRA, by throttled), the memory of recent callers.
+// Owns: the rule of a limit, its arithmetic (GCRA), the memory of recent callers, in this process and shared through Redis.
 // Does not own: which rule and key fit a request, the RateLimit headers.
-// May touch: the throttled library; a clock given to it.
-// Always true: in any stretch of t seconds a key is allowed at most burst + rate·t, while it is remembered.
+// May touch: the throttled and go-redis libraries, prometheus, coalesce; a clock given to it.
+// Always true: in any stretch of t seconds a key is allowed at most burst + rate·t, while it is remembered; what becomes of
+// the shared store neither fails a request nor lets it pass uncounted, and holds it up for at most 50 ms.
 package ratelimit
 
 import (
@@ -50,8 +51,11 @@ type Store = throttled.GCRAStoreCtx
 
 // Limiter holds callers to one rule. It is safe for concurrent use.
 type Limiter struct {
-	rule  Rule
-	quota *throttled.GCRARateLimiterCtx // nil when off
+	rule   Rule
+	quota  *throttled.GCRARateLimiterCtx // nil when off
+	store  Store                         // of quota
+	shared *Shared                       // nil when each process counts for itself
+	step   time.Duration                 // of the shared store: in which one unit comes back, whole microseconds
 }
 
 // New returns a limiter with a store of its own in this process. It fails on a rule that makes no sense.
@@ -96,7 +100,8 @@ func NewWithStore(rule Rule, store Store) (*Limiter, error) {
 		return nil, fault.Wrap(err, "make rate limiter")
 	}
 	quota.SetMaxCASAttemptsLimit(maxStoreTries)
-	return &Limiter{rule: rule, quota: quota}, nil
+	step := (interval + time.Microsecond - 1).Truncate(time.Microsecond)
+	return &Limiter{rule: rule, quota: quota, store: store, step: step}, nil
 }
 
 // interval is the time in which one unit comes back, rounded up so that the rate is never exceeded.
@@ -119,7 +124,7 @@ func (l *Limiter) Off() bool { return l.quota == nil }
 
 // Allow takes cost units from the key's budget, or nothing when they are not there. A cost above the burst takes the
 // whole burst, so that it can happen at all; cost 0 only looks and is allowed. It fails on a negative cost or when the
-// store does.
+// store in this process does; while a shared one fails, this process counts for itself.
 func (l *Limiter) Allow(ctx context.Context, key string, cost int) (Result, error) {
 	if cost < 0 {
 		return Result{}, errors.New("rate limit: negative cost")
@@ -127,7 +132,13 @@ func (l *Limiter) Allow(ctx context.Context, key string, cost int) (Result, erro
 	if l.quota == nil {
 		return Result{Allowed: true, Off: true}, nil
 	}
-	limited, r, err := l.quota.RateLimitCtx(ctx, key, min(cost, l.rule.Burst))
+	cost = min(cost, l.rule.Burst)
+	if l.shared != nil {
+		if result, ok := l.allowTogether(ctx, key, cost); ok {
+			return result, nil
+		}
+	}
+	limited, r, err := l.quota.RateLimitCtx(ctx, key, cost)
 	if err != nil {
 		return Result{}, fault.Wrap(err, "ask rate limit store")
 	}

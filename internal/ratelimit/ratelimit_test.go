@@ -37,7 +37,7 @@ func limiter(t *testing.T, rule Rule, h *hand) *Limiter {
 	return l
 }
 
-func allow(t *testing.T, l *Limiter, key string, cost int) Result {
+func allow(t testing.TB, l *Limiter, key string, cost int) Result {
 	t.Helper()
 	r, err := l.Allow(t.Context(), key, cost)
 	if err != nil {
@@ -311,6 +311,13 @@ func TestIPKey_OneBudgetPerCustomer(t *testing.T) {
 	} {
 		if got := IPKey(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: got %s, want %s", addr, got, want)
+		}
+	}
+	network := netip.MustParseAddr("2001:db8:1:2::").As16()
+	for i := range 1 << 16 {
+		network[8], network[11], network[14], network[15] = byte(i), byte(i>>8), byte(i>>8), byte(i)
+		if got := IPKey(netip.AddrFrom16(network)); got != "ip:2001:db8:1:2::/64" {
+			t.Fatalf("address %d of the network: %s", i, got)
 		}
 	}
 	if got := IPKey(netip.Addr{}); got != "ip:invalid IP" {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
 	"time"
@@ -20,14 +19,44 @@ type limit struct {
 	begin  string   // of the other header
 }
 
-func newLimit(name string, rule ratelimit.Rule, clock func() time.Time) (*limit, error) {
-	limiter, err := ratelimit.New(rule, clock)
+// limits are the limits of one name: the one for everybody, and those of callers with a rule of their own.
+type limits struct {
+	*limit // for everybody
+
+	name string
+	rule ratelimit.Rule // of the one for everybody
+	all  *ratelimit.Limits
+}
+
+func newLimits(name string, rule ratelimit.Rule, d Deps) (*limits, error) {
+	all, err := ratelimit.NewLimits(d.Clock, d.SharedLimits)
 	if err != nil {
 		return nil, err
 	}
+	l := &limits{name: name, rule: rule, all: all}
+	l.limit, err = l.by(rule)
+	return l, err
+}
+
+func (l *limits) by(rule ratelimit.Rule) (*limit, error) {
+	limiter, err := l.all.Of(rule)
+	if err != nil {
+		return nil, err
+	}
+	quoted := strconv.Quote(l.name)
 	return &limit{
-		Limiter: limiter, policy: []string{fmt.Sprintf("%q;q=%d;w=1", name, rule.Burst)}, begin: strconv.Quote(name) + ";r=",
+		Limiter: limiter, policy: []string{quoted + ";q=" + strconv.Itoa(rule.Burst) + ";w=1"}, begin: quoted + ";r=",
 	}, nil
+}
+
+// of gives the limit of a caller: that for everybody, or one of his own requests a second, at least 1, of which he may
+// make as many at once. Nobody gives himself more than everybody has.
+func (l *limits) of(perSecond *int32) (*limit, error) {
+	if perSecond == nil || !l.Off() && float64(*perSecond) >= l.rule.PerSecond {
+		return l.limit, nil
+	}
+	own := max(1, int(*perSecond)) // a rule of 0 would be none
+	return l.by(ratelimit.Rule{PerSecond: float64(own), Burst: own})
 }
 
 func (s *server) limitAddress(c echo.Context, op *operation) error {
@@ -60,18 +89,26 @@ func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal)
 }
 
 func (s *server) limitRate(c echo.Context, op *operation, p auth.Principal) error {
-	if p.UserID == "" || s.keyLimit.Off() {
+	if p.UserID == "" {
 		return nil
+	}
+	var perSecond *int32
+	if p.Rights != nil {
+		perSecond = p.Rights.RequestsPerSecond
+	}
+	limit, err := s.keyLimit.of(perSecond)
+	if err != nil || limit.Off() {
+		return fault.Wrap(err, "find the limit of a key")
 	}
 	owner := "key " + p.KeyID
 	if p.Kind == auth.KindSession {
 		owner = "user " + p.UserID
 	}
-	result, err := s.keyLimit.Allow(c.Request().Context(), owner, op.cost)
+	result, err := limit.Allow(c.Request().Context(), owner, op.cost)
 	if err != nil {
 		return fault.Wrap(err, "apply the limit per key")
 	}
-	return s.keyLimit.apply(c, result)
+	return limit.apply(c, result)
 }
 
 // apply writes the headers and refuses what is over.

@@ -55,6 +55,8 @@ type Deps struct {
 	IPLimit        ratelimit.Rule // zero = off
 	KeyLimit       ratelimit.Rule // zero = off
 	MaxRequests    int            // with handlers at a time; 0 = no bound
+	// SharedLimits keeps the two limits for all processes together. Optional: without it each counts for itself.
+	SharedLimits *ratelimit.Shared
 	// Between runs after the gate of an operation and before its handler, and can refuse. Optional: the mock plays
 	// failures with it, the service has none.
 	Between func(operationID string, r *http.Request) error
@@ -71,10 +73,10 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	}
 	s := &server{Deps: d, contract: contract, metrics: newMetrics(d.Registry, contract.operations)}
 	s.crowd.most = int64(d.MaxRequests)
-	if s.ipLimit, err = newLimit("ip", d.IPLimit, d.Clock); err != nil {
+	if s.ipLimit, err = newLimits("ip", d.IPLimit, d); err != nil {
 		return nil, fmt.Errorf("set the limit per address: %w", err)
 	}
-	if s.keyLimit, err = newLimit("key", d.KeyLimit, d.Clock); err != nil {
+	if s.keyLimit, err = newLimits("key", d.KeyLimit, d); err != nil {
 		return nil, fmt.Errorf("set the limit per key: %w", err)
 	}
 	e := echo.New()
@@ -99,8 +101,8 @@ type server struct {
 	Deps
 	contract *contract
 	metrics  *metrics
-	ipLimit  *limit
-	keyLimit *limit
+	ipLimit  *limits
+	keyLimit *limits
 	crowd    crowd
 }
 

@@ -48,7 +48,9 @@ const crossingUsers = 30
 
 func crossingUser(i int) string { return fmt.Sprintf("usr_%02d", i) }
 
-func crossingPayer(i int) task.Caller { return task.Caller{UserID: crossingUser(i), Environment: "live"} }
+func crossingPayer(i int) task.Caller {
+	return task.Caller{UserID: crossingUser(i), Environment: "live"}
+}
 
 // cross runs a set on each node, while the rows that a statement locks are held half-way. who says for whom each order is.
 // Each node's orders have an Idempotency-Key, or none.

@@ -60,7 +60,7 @@ var importLaw = map[string]struct{ may, never []string }{
 	"internal/money":     {may: []string{"fmt"}, never: []string{house + "internal/ledger", house + "internal/app"}},
 	"internal/storage":   {may: []string{"gocloud.dev/blob", house + "internal/fault"}, never: []string{house + "internal/task", house + "gen/db", house + "internal/pg"}},
 	"internal/fetch":     {may: []string{"code.dny.dev/ssrf", house + "internal/fault"}, never: []string{house + "internal/webhook", house + "gen/api"}},
-	"internal/ratelimit": {may: []string{"github.com/throttled/throttled/v2", house + "internal/fault"}, never: []string{house + "internal/auth", house + "gen/db"}},
+	"internal/ratelimit": {may: []string{"github.com/throttled/throttled/v2", "github.com/redis/go-redis/v9", house + "internal/fault", house + "internal/coalesce"}, never: []string{house + "internal/auth", house + "gen/db"}},
 	"internal/pg":        {may: []string{"github.com/jackc/pgx/v5", house + "gen/db", house + "internal/fault", house + "sql"}, never: []string{house + "internal/ledger", house + "internal/auth", house + "internal/config"}},
 	"internal/fault":     {may: []string{"errors", "time"}, never: []string{"net/http", house + "internal/id", "github.com/google/uuid"}},
 	"internal/config":    {may: []string{"github.com/caarlos0/env/v11", "os"}, never: []string{house + "internal/pg", house + "cmd/eggapi"}},

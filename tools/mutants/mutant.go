@@ -17,6 +17,7 @@ type Mutant struct {
 	Why      string // what would go wrong in the field
 	Edits    []Edit
 	Packages []string // as for go test
+	Tags     string   // as for go test -tags; "system" when only such a test can notice
 	Run      string   // as for go test -run
 }
 
@@ -61,7 +62,7 @@ func (m Mutant) Try(ctx context.Context, root string) Verdict {
 }
 
 func (m Mutant) test(ctx context.Context, root string, flags ...string) (string, error) {
-	args := append([]string{"test", "-count=1", "-timeout=5m", "-run=" + m.Run}, flags...)
+	args := append([]string{"test", "-count=1", "-timeout=5m", "-run=" + m.Run, "-tags=" + m.Tags}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, m.Packages...)...)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
