@@ -1,7 +1,11 @@
 -- name: APIKeyInsert :one
 -- Stores a new key with its first secret, by its digest.
-insert into api_keys (id, user_id, environment, name, digest, hint, expires_at, metadata, scopes, models, networks, requests_per_second)
-values (@id, @user_id, @environment, @name, @digest, @hint, @expires_at, @metadata, @scopes, @models, @networks, @requests_per_second)
+insert into api_keys (
+  id, user_id, environment, name, digest, hint, expires_at, metadata, scopes, models, networks, requests_per_second, expiry_warned_days
+)
+values (
+  @id, @user_id, @environment, @name, @digest, @hint, @expires_at, @metadata, @scopes, @models, @networks, @requests_per_second, @expiry_warned_days
+)
 returning *;
 
 -- name: APIKeyGet :one
@@ -35,17 +39,29 @@ select count(*) from api_keys where user_id = @user_id and revoked_at is null;
 select * from api_keys where id = @id and user_id = @user_id for no key update;
 
 -- name: APIKeyUpdate :exec
--- Sets what an owner may change of a key. Another expiry is warned of anew.
+-- Sets what an owner may change of a key.
 update api_keys
 set name = @name, disabled_at = @disabled_at, metadata = @metadata, scopes = @scopes, models = @models, networks = @networks,
   requests_per_second = @requests_per_second, updated_at = now(),
-  expiry_warned_days = case when expires_at is not distinct from @expires_at then expiry_warned_days end, expires_at = @expires_at
+  expires_at = @expires_at, expiry_warned_days = @expiry_warned_days
 where id = @id and user_id = @user_id and revoked_at is null;
 
 -- name: APIKeyRevoke :exec
 -- Ends a key for good; again changes nothing.
 update api_keys set revoked_at = coalesce(revoked_at, now()), updated_at = now()
 where id = @id and user_id = @user_id;
+
+-- name: APIKeyExpiringAnyOwner :many
+-- Picks keys that expire until a moment, whose owners are to be warned first of that and then of the last day, and notes that they are.
+with due as (
+  select e.id, (case when e.expires_at - interval '1 day' <= @at::timestamptz then 1 else 7 end) as days
+  from api_keys e
+  where e.revoked_at is null and e.expires_at > @at::timestamptz and e.expires_at <= @until::timestamptz
+    and (e.expiry_warned_days is null or e.expiry_warned_days > 1 and e.expires_at - interval '1 day' <= @at::timestamptz)
+  order by e.expires_at limit 100 for no key update skip locked
+)
+update api_keys k set expiry_warned_days = due.days from due where k.id = due.id
+returning k.*;
 
 -- name: APIKeyBySecretSetAnyOwner :many
 -- The keys with these digests among their secrets, what they may do and the state of their owners; a digest that is no

@@ -11,7 +11,9 @@ alter table api_keys
 comment on column api_keys.models is 'The only models the key may use; empty for all.';
 comment on column api_keys.networks is 'The only networks the key may be used from; empty for all.';
 comment on column api_keys.digest is 'Of the newest secret; api_key_secrets has all. For binaries that do not know that table.';
-comment on column api_keys.expiry_warned_days is 'How many days before the expiry its owner was last warned.';
+comment on column api_keys.expiry_warned_days is 'How many days before the expiry its owner was last warned, or knew without.';
+
+create index api_keys_expires_at_idx on api_keys (expires_at) where revoked_at is null;
 
 create table api_key_secrets (
   digest bytea not null,
@@ -153,5 +155,6 @@ drop trigger api_keys_made on api_keys;
 alter table tasks drop column metered_since;
 drop table api_key_rotations, api_key_uses, api_key_meters, api_key_secrets;
 drop function api_keys_made, api_key_secrets_changed, api_key_meters_changed, window_start, window_end;
+drop index api_keys_expires_at_idx;
 alter table api_keys drop column metadata, drop column scopes, drop column models, drop column networks, drop column requests_per_second,
   drop column expiry_warned_days;

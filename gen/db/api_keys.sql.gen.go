@@ -108,6 +108,62 @@ func (q *Queries) APIKeyCountOpen(ctx context.Context, db DBTX, userID string) (
 	return count, err
 }
 
+const aPIKeyExpiringAnyOwner = `-- name: APIKeyExpiringAnyOwner :many
+with due as (
+  select e.id, (case when e.expires_at - interval '1 day' <= $1::timestamptz then 1 else 7 end) as days
+  from api_keys e
+  where e.revoked_at is null and e.expires_at > $1::timestamptz and e.expires_at <= $2::timestamptz
+    and (e.expiry_warned_days is null or e.expiry_warned_days > 1 and e.expires_at - interval '1 day' <= $1::timestamptz)
+  order by e.expires_at limit 100 for no key update skip locked
+)
+update api_keys k set expiry_warned_days = due.days from due where k.id = due.id
+returning k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, k.metadata, k.scopes, k.models, k.networks, k.requests_per_second, k.expiry_warned_days
+`
+
+type APIKeyExpiringAnyOwnerParams struct {
+	At    time.Time
+	Until time.Time
+}
+
+// Picks keys that expire until a moment, whose owners are to be warned first of that and then of the last day, and notes that they are.
+func (q *Queries) APIKeyExpiringAnyOwner(ctx context.Context, db DBTX, arg APIKeyExpiringAnyOwnerParams) ([]APIKey, error) {
+	rows, err := db.Query(ctx, aPIKeyExpiringAnyOwner, arg.At, arg.Until)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []APIKey{}
+	for rows.Next() {
+		var i APIKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Environment,
+			&i.Name,
+			&i.Digest,
+			&i.Hint,
+			&i.DisabledAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.Metadata,
+			&i.Scopes,
+			&i.Models,
+			&i.Networks,
+			&i.RequestsPerSecond,
+			&i.ExpiryWarnedDays,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const aPIKeyGet = `-- name: APIKeyGet :one
 select k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, k.metadata, k.scopes, k.models, k.networks, k.requests_per_second, k.expiry_warned_days, m.api_key_id, m.time_zone, m.spend_cap_micros, m.spend_window, m.running_cap, m.requests_per_day, m.window_start, m.spent_micros, m.running, m.day_start, m.day_requests, coalesce(u.requests, 0)::bigint as requests, u.last_used_at
 from api_keys k join api_key_meters m on m.api_key_id = k.id left join api_key_uses u on u.api_key_id = k.id
@@ -166,8 +222,12 @@ func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, arg APIKeyGetParams) (
 }
 
 const aPIKeyInsert = `-- name: APIKeyInsert :one
-insert into api_keys (id, user_id, environment, name, digest, hint, expires_at, metadata, scopes, models, networks, requests_per_second)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+insert into api_keys (
+  id, user_id, environment, name, digest, hint, expires_at, metadata, scopes, models, networks, requests_per_second, expiry_warned_days
+)
+values (
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+)
 returning id, user_id, environment, name, digest, hint, disabled_at, expires_at, revoked_at, created_at, updated_at, metadata, scopes, models, networks, requests_per_second, expiry_warned_days
 `
 
@@ -184,6 +244,7 @@ type APIKeyInsertParams struct {
 	Models            []string
 	Networks          []netip.Prefix
 	RequestsPerSecond *int32
+	ExpiryWarnedDays  *int32
 }
 
 // Stores a new key with its first secret, by its digest.
@@ -201,6 +262,7 @@ func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertPar
 		arg.Models,
 		arg.Networks,
 		arg.RequestsPerSecond,
+		arg.ExpiryWarnedDays,
 	)
 	var i APIKey
 	err := row.Scan(
@@ -537,8 +599,8 @@ const aPIKeyUpdate = `-- name: APIKeyUpdate :exec
 update api_keys
 set name = $1, disabled_at = $2, metadata = $3, scopes = $4, models = $5, networks = $6,
   requests_per_second = $7, updated_at = now(),
-  expiry_warned_days = case when expires_at is not distinct from $8 then expiry_warned_days end, expires_at = $8
-where id = $9 and user_id = $10 and revoked_at is null
+  expires_at = $8, expiry_warned_days = $9
+where id = $10 and user_id = $11 and revoked_at is null
 `
 
 type APIKeyUpdateParams struct {
@@ -550,11 +612,12 @@ type APIKeyUpdateParams struct {
 	Networks          []netip.Prefix
 	RequestsPerSecond *int32
 	ExpiresAt         *time.Time
+	ExpiryWarnedDays  *int32
 	ID                string
 	UserID            string
 }
 
-// Sets what an owner may change of a key. Another expiry is warned of anew.
+// Sets what an owner may change of a key.
 func (q *Queries) APIKeyUpdate(ctx context.Context, db DBTX, arg APIKeyUpdateParams) error {
 	_, err := db.Exec(ctx, aPIKeyUpdate,
 		arg.Name,
@@ -565,6 +628,7 @@ func (q *Queries) APIKeyUpdate(ctx context.Context, db DBTX, arg APIKeyUpdatePar
 		arg.Networks,
 		arg.RequestsPerSecond,
 		arg.ExpiresAt,
+		arg.ExpiryWarnedDays,
 		arg.ID,
 		arg.UserID,
 	)

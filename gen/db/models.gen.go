@@ -30,7 +30,7 @@ type APIKey struct {
 	// The only networks the key may be used from; empty for all.
 	Networks          []netip.Prefix
 	RequestsPerSecond *int32
-	// How many days before the expiry its owner was last warned.
+	// How many days before the expiry its owner was last warned, or knew without.
 	ExpiryWarnedDays *int32
 }
 

@@ -82,6 +82,7 @@ func (k *Keyring) Create(ctx context.Context, n NewKey) (Key, string, error) {
 		ID: id.New(id.Key, now), UserID: n.Actor.UserID, Environment: n.Environment, Name: n.Name, Digest: digest[:], Hint: hint,
 		ExpiresAt: n.ExpiresAt, Metadata: metadataOf(n.Metadata), Scopes: n.Scopes, Models: orNone(n.Limits.Models),
 		Networks: orNone(n.Limits.Networks), RequestsPerSecond: n.Limits.RequestsPerSecond,
+		ExpiryWarnedDays: knownDays(n.ExpiresAt, now),
 	}
 	if insert.Scopes == nil {
 		insert.Scopes = Scopes()
@@ -182,12 +183,13 @@ func (c ChangeKey) apply(row db.APIKey, now time.Time) db.APIKeyUpdateParams {
 	p := db.APIKeyUpdateParams{
 		ID: row.ID, UserID: row.UserID, Name: row.Name, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, Metadata: row.Metadata,
 		Scopes: row.Scopes, Models: row.Models, Networks: row.Networks, RequestsPerSecond: row.RequestsPerSecond,
+		ExpiryWarnedDays: row.ExpiryWarnedDays,
 	}
 	if c.Name != nil {
 		p.Name = *c.Name
 	}
 	if c.SetExpiry {
-		p.ExpiresAt = c.ExpiresAt
+		p.ExpiresAt, p.ExpiryWarnedDays = c.ExpiresAt, knownDays(c.ExpiresAt, now)
 	}
 	if c.Metadata != nil {
 		p.Metadata = metadataOf(c.Metadata)
