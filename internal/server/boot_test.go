@@ -46,13 +46,17 @@ func TestNew_RefusesAContractItCouldNotEnforce(t *testing.T) {
 			doc.Components.SecuritySchemes["oauth"] = &openapi3.SecuritySchemeRef{Value: openapi3.NewJWTSecurityScheme()}
 			tasks(doc).Security = &openapi3.SecurityRequirements{{"apiKey": {}, "oauth": {}}}
 		}, "no authenticator for security scheme oauth"},
-		"keys are taken and no scope is stated": {func(doc *openapi3.T) { delete(tasks(doc).Extensions, "x-scopes") },
-			"GET /v1/tasks: x-scopes must be stated where keys are taken, and only there"},
+		"keys are taken and no scope is stated": {
+			func(doc *openapi3.T) { delete(tasks(doc).Extensions, "x-scopes") },
+			"GET /v1/tasks: x-scopes must be stated where keys are taken, and only there",
+		},
 		"a scope where no key is taken": {func(doc *openapi3.T) {
 			doc.Paths.Value("/v1/models").Get.Extensions = map[string]any{"x-scopes": []any{"generate"}}
 		}, "GET /v1/models: x-scopes must be stated where keys are taken, and only there"},
-		"a scope there is not": {func(doc *openapi3.T) { tasks(doc).Extensions["x-scopes"] = []any{"tasks:burn"} },
-			"GET /v1/tasks: x-scopes: there is no scope tasks:burn"},
+		"a scope there is not": {
+			func(doc *openapi3.T) { tasks(doc).Extensions["x-scopes"] = []any{"tasks:burn"} },
+			"GET /v1/tasks: x-scopes: there is no scope tasks:burn",
+		},
 		"an operation without a route": {func(doc *openapi3.T) {
 			extra := *tasks(doc)
 			extra.OperationID = "listMore"
