@@ -12,7 +12,7 @@ import (
 
 // What is fair. Customers stay below the limit of a key; one does not.
 const (
-	fairLimit  = 20              // requests per second and key, bursts of twice as many
+	fairLimit  = 10              // requests per second and key, bursts of twice as many
 	fairKeys   = 100             // of customers
 	fairRate   = 300             // requests per second of all customers together
 	floodRate  = 100 * fairLimit // of the one who does not

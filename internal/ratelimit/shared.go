@@ -26,8 +26,8 @@ const (
 	// expires when the budget is whole again.
 	keyPrefix = "eggapi:limit:"
 	// patience bounds how long a caller waits, for the exchange under way and for his own. A request asks for at most two
-	// limits: 48 ms.
-	patience = 24 * time.Millisecond
+	// limits: 40 ms, which leaves some for a processor that is late.
+	patience = 20 * time.Millisecond
 	// connectTimeout bounds making a connection; who needs it waits for no longer than patience all the same.
 	connectTimeout = time.Second
 	// How many exchanges there are at a time, and how many callers may share one or wait for the next.

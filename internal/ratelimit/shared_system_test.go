@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,37 +217,51 @@ func TestSystemShared_KillAndHangHoldUpNobody(t *testing.T) {
 		"kill": {store.Kill, func() { store.Restart(t) }},
 		"hang": {func() { store.Pause(t) }, func() { store.Resume(t) }},
 	} {
-		n.awaits(t, true)
-		var most atomic.Int64
-		stop := make(chan struct{})
-		var all sync.WaitGroup
-		for i := range 8 {
-			all.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(time.Millisecond):
-					}
-					from := time.Now()
-					allow(t, l, fmt.Sprint("ip:", i), 1)
-					allow(t, l, fmt.Sprint("key ", i), 1)
-					took := time.Since(from)
-					for known := most.Load(); int64(took) > known && !most.CompareAndSwap(known, int64(took)); known = most.Load() {
-					}
-				}
-			})
+		var most time.Duration
+		for range 5 { // a busy machine may hold requests up, too
+			n.awaits(t, true)
+			release := askAllTheTime(t, l)
+			harm.do()
+			n.awaits(t, false)
+			harm.undo()
+			n.awaits(t, true)
+			most = release()
+			t.Logf("%s: nobody waited for more than %v", name, most)
+			if most <= heldUp+noise {
+				break
+			}
 		}
-		harm.do()
-		n.awaits(t, false)
-		harm.undo()
-		n.awaits(t, true)
+		if most > heldUp+noise {
+			t.Errorf("%s: a request was held up for %v", name, most)
+		}
+	}
+}
+
+// askAllTheTime makes requests, each of which asks for two limits, until release gives how long the slowest took.
+func askAllTheTime(t *testing.T, l *Limiter) (release func() time.Duration) {
+	t.Helper()
+	stop := make(chan struct{})
+	slowest := make([]time.Duration, 8)
+	var all sync.WaitGroup
+	for i := range slowest {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				from := time.Now()
+				allow(t, l, fmt.Sprint("ip:", i), 1)
+				allow(t, l, fmt.Sprint("key ", i), 1)
+				slowest[i] = max(slowest[i], time.Since(from))
+			}
+		})
+	}
+	return func() time.Duration {
 		close(stop)
 		all.Wait()
-		t.Logf("%s: nobody waited for more than %v", name, time.Duration(most.Load()))
-		if took := time.Duration(most.Load()); took > heldUp+noise {
-			t.Errorf("%s: a request was held up for %v", name, took)
-		}
+		return slices.Max(slowest)
 	}
 }
 
