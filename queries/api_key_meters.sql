@@ -22,7 +22,7 @@ where m.api_key_id = n.api_key_id;
 
 -- name: MeterReleaseSetAnyOwner :batchexec
 -- Gives back what ended tasks no longer use: their places, and of the window that counts them what they did not cost. One row
--- for each key and window. The meters were locked by MeterHoldSetAnyOwner.
+-- for each key and window. The meters are locked, by their owners' accounts or by MeterHoldSetAnyOwner.
 update api_key_meters m
 set running = greatest(0, m.running - g.tasks),
   spent_micros = greatest(0, m.spent_micros - coalesce((select sum(u.unused_micros) from (

@@ -1001,7 +1001,7 @@ type MeterReleaseSetAnyOwnerParams struct {
 }
 
 // Gives back what ended tasks no longer use: their places, and of the window that counts them what they did not cost. One row
-// for each key and window. The meters were locked by MeterHoldSetAnyOwner.
+// for each key and window. The meters are locked, by their owners' accounts or by MeterHoldSetAnyOwner.
 func (q *Queries) MeterReleaseSetAnyOwner(ctx context.Context, db DBTX, arg []MeterReleaseSetAnyOwnerParams) *MeterReleaseSetAnyOwnerBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {

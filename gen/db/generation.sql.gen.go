@@ -128,46 +128,55 @@ with n as materialized (
     unnest($17::bigint[]) as unit_price_micros, unnest($18::timestamptz[]) as deadline_at,
     unnest($19::timestamptz[]) as created_at
 ), locked as materialized (
-  select a.user_id from accounts a
+  select a.user_id, a.balance_micros - a.held_micros as available_micros from accounts a
   where a.user_id in (select user_id from n where environment = 'live') order by a.user_id for no key update
-), meters as materialized (
-  select m.api_key_id, m.spend_cap_micros, m.running_cap, m.running, greatest(m.window_start, w.begins) as window_start,
-    (case when w.begins > m.window_start then 0 else m.spent_micros end) as spent_micros
-  from (select api_key_id, max(created_at) as at from n group by api_key_id) k
-  join api_key_meters m on m.api_key_id = k.api_key_id
-  cross join lateral (select window_start(m.spend_window, m.time_zone, k.at) as begins) w
-  where (m.spend_cap_micros is not null or m.running_cap is not null) and (select count(*) from locked) >= 0
-  order by m.api_key_id for no key update of m
-), used_up as materialized (
-  select m.api_key_id from meters m join n on n.api_key_id = m.api_key_id
-  group by m.api_key_id, m.spend_cap_micros, m.spent_micros, m.running_cap, m.running
-  having m.spent_micros + coalesce(sum(n.unit_price_micros * n.num_outputs) filter (where n.environment = 'live'), 0) > m.spend_cap_micros
-    or m.running + count(*) > m.running_cap
+), locked_meters as materialized (
+  select m.api_key_id from api_key_meters m
+  where m.api_key_id in (select api_key_id from n where environment <> 'live')
+    and (m.spend_cap_micros is not null or m.running_cap is not null) and (select count(*) from locked) >= 0
+  order by m.api_key_id for no key update
+), solvent as materialized (
+  select l.user_id from locked l join n on n.user_id = l.user_id and n.environment = 'live'
+  group by l.user_id, l.available_micros having sum(n.unit_price_micros * n.num_outputs) <= l.available_micros
+), payable as materialized (
+  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at from n where environment <> 'live' or user_id in (select user_id from solvent)
+), capped as materialized (
+  select m.api_key_id from api_key_meters m
+  where m.api_key_id in (select api_key_id from payable) and (m.spend_cap_micros is not null or m.running_cap is not null)
+), metered as (
+  update api_key_meters m
+  set window_start = greatest(m.window_start, window_start(m.spend_window, m.time_zone, k.at)), running = m.running + k.tasks,
+    spent_micros = k.spent_micros
+      + case when window_start(m.spend_window, m.time_zone, k.at) > m.window_start then 0 else m.spent_micros end
+  from (
+    select api_key_id, max(created_at) as at, count(*)::int as tasks,
+      coalesce(sum(unit_price_micros * num_outputs) filter (where environment = 'live'), 0)::bigint as spent_micros
+    from payable where api_key_id in (select api_key_id from capped) group by api_key_id
+  ) k
+  where m.api_key_id = k.api_key_id and (select count(*) from locked_meters) >= 0
+    and coalesce(m.running + k.tasks <= m.running_cap, true)
+    and coalesce(k.spent_micros + case when window_start(m.spend_window, m.time_zone, k.at) > m.window_start then 0 else m.spent_micros end
+      <= m.spend_cap_micros, true)
+  returning m.api_key_id, m.window_start
+), fitting as materialized (
+  select p.id, p.user_id, p.environment, p.api_key_id, p.model, p.type, p.prompt, p.negative_prompt, p.has_negative_prompt, p.aspect_ratio, p.resolution, p.num_outputs, p.duration_seconds, p.image_urls, p.webhook_url, p.price_id, p.unit_price_micros, p.deadline_at, p.created_at, m.window_start as metered_since
+  from payable p left join metered m on m.api_key_id = p.api_key_id
+  where m.api_key_id is not null or p.api_key_id not in (select api_key_id from capped)
 ), due as (
-  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from n
-  where environment = 'live' and api_key_id not in (select api_key_id from used_up) group by user_id
+  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from fitting where environment = 'live' group by user_id
 ), payers as (
   update accounts a set held_micros = a.held_micros + d.amount_micros from due d
-  where a.user_id = d.user_id and a.balance_micros - a.held_micros >= d.amount_micros and (select count(*) from meters) >= 0
+  where a.user_id = d.user_id and a.balance_micros - a.held_micros >= d.amount_micros
   returning a.user_id
 ), accepted as materialized (
-  select n.id, n.user_id, n.environment, n.api_key_id, n.model, n.type, n.prompt, n.negative_prompt, n.has_negative_prompt, n.aspect_ratio, n.resolution, n.num_outputs, n.duration_seconds, n.image_urls, n.webhook_url, n.price_id, n.unit_price_micros, n.deadline_at, n.created_at, nextval('river_job_id_seq') as job_id, m.window_start as metered_since
-  from n left join meters m on m.api_key_id = n.api_key_id
-  where n.api_key_id not in (select api_key_id from used_up) and (n.environment <> 'live' or n.user_id in (select user_id from payers))
+  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at, metered_since, nextval('river_job_id_seq') as job_id from fitting
+  where environment <> 'live' or user_id in (select user_id from payers)
 ), jobs as (
   insert into river_job (id, args, kind, queue, max_attempts)
   select job_id, jsonb_build_object('task_id', id), $20::text, $21::text, $22::smallint from accepted
 ), holding as (
   insert into holds (task_id, user_id, amount_micros)
   select id, user_id, unit_price_micros * num_outputs from accepted where environment = 'live'
-), metering as (
-  update api_key_meters m
-  set window_start = l.window_start, running = l.running + t.tasks, spent_micros = l.spent_micros + t.spent_micros
-  from meters l join (
-    select api_key_id, count(*)::int as tasks, coalesce(sum(unit_price_micros * num_outputs) filter (where environment = 'live'), 0)::bigint as spent_micros
-    from accepted where metered_since is not null group by api_key_id
-  ) t on t.api_key_id = l.api_key_id
-  where m.api_key_id = l.api_key_id
 ), stored as (
   insert into tasks (
     id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
@@ -183,7 +192,8 @@ with n as materialized (
 )
 select stored.id, false as used_up from stored
 union all
-select n.id, true from n where n.api_key_id in (select api_key_id from used_up)
+select p.id, true from payable p
+where p.api_key_id in (select api_key_id from capped) and p.api_key_id not in (select api_key_id from metered)
 `
 
 type TaskAcceptSetParams struct {
@@ -219,8 +229,8 @@ type TaskAcceptSetRow struct {
 // Decides and stores in one statement: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
 // from what is available there, and stores, as TaskInsertSet does, the tasks that are paid for and those of the test
 // environment. Gives their ids, and those of the tasks whose key has not enough for all its tasks here: of such a key none is
-// stored, nor of an account that has not enough. Accounts are locked in the order of AccountLockSet, then meters in that of
-// MeterLockSetAnyOwner.
+// stored, nor of an account that has not enough. Accounts are locked in the order of AccountLockSet; the lock of an account is one
+// of its live keys' meters too. Meters of test keys are locked in the order of MeterLockSetAnyOwner.
 func (q *Queries) TaskAcceptSet(ctx context.Context, db DBTX, arg TaskAcceptSetParams) ([]TaskAcceptSetRow, error) {
 	rows, err := db.Query(ctx, taskAcceptSet,
 		arg.IDs,

@@ -8,7 +8,6 @@ package meter
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"time"
 
@@ -145,9 +144,11 @@ type Release struct {
 	KeyID        string
 	MeteredSince time.Time // the task's own
 	UnusedMicros int64     // what was set aside and not charged
+	Unpaid       bool      // the task is none of its owner's account, which so is not locked
 }
 
-// NoteReleases notes the statements that give back what ended tasks no longer use. They come after the locks of accounts.
+// NoteReleases notes the statements that give back what ended tasks no longer use. They come after the locks of accounts, which
+// keep all others from the meters of live keys; those of test keys are locked here.
 func NoteReleases(ctx context.Context, p *pg.Pipe, releases []Release) {
 	if len(releases) == 0 {
 		return
@@ -157,8 +158,12 @@ func NoteReleases(ctx context.Context, p *pg.Pipe, releases []Release) {
 		since time.Time
 	}
 	at := map[window]int{}
+	var unlocked []string
 	var rows db.MeterReleaseSetAnyOwnerParams
 	for _, r := range releases {
+		if r.Unpaid {
+			unlocked = append(unlocked, r.KeyID)
+		}
 		w := window{r.KeyID, r.MeteredSince.UTC()}
 		i, ok := at[w]
 		if !ok {
@@ -172,6 +177,8 @@ func NoteReleases(ctx context.Context, p *pg.Pipe, releases []Release) {
 		rows.NumsTasks[i]++
 		rows.UnusedsMicros[i] += r.UnusedMicros
 	}
-	pg.Q.MeterHoldSetAnyOwner(ctx, p, [][]string{slices.Clone(rows.APIKeyIDs)})
+	if len(unlocked) > 0 {
+		pg.Q.MeterHoldSetAnyOwner(ctx, p, [][]string{unlocked})
+	}
 	pg.Q.MeterReleaseSetAnyOwner(ctx, p, []db.MeterReleaseSetAnyOwnerParams{rows})
 }

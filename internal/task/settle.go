@@ -59,7 +59,10 @@ func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, books *ledger.Set, en
 		addEnd(&ends, e)
 		t.addUsage(&used, e)
 		if e.task.MeteredSince != nil && e.task.APIKeyID != nil {
-			releases = append(releases, meter.Release{KeyID: *e.task.APIKeyID, MeteredSince: *e.task.MeteredSince, UnusedMicros: e.unusedMicros()})
+			releases = append(releases, meter.Release{
+				KeyID: *e.task.APIKeyID, MeteredSince: *e.task.MeteredSince, UnusedMicros: e.unusedMicros(),
+				Unpaid: e.task.Environment != EnvironmentLive,
+			})
 		}
 		if e.task.WebhookURL != nil {
 			events = append(events, t.event(e))
