@@ -1,11 +1,15 @@
 package ratelimit
 
 import (
+	"flag"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
+
+// A failed property prints what it drew; the file that rapid would add to the checkout says no more.
+var _ = flag.Set("rapid.nofailfile", "true")
 
 // model is GCRA in its plainest form: the key owes work until a moment, which may lie at most
 // burst intervals ahead (ITU-T I.371, virtual scheduling).
