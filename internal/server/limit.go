@@ -3,6 +3,7 @@ package server
 import (
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -26,14 +27,20 @@ type limits struct {
 	name string
 	rule ratelimit.Rule // of the one for everybody
 	all  *ratelimit.Limits
+
+	mu  sync.RWMutex
+	own map[int]*limit // by requests a second
 }
+
+// maxOwn bounds how many limits are kept; one that is not kept is made anew.
+const maxOwn = 1024
 
 func newLimits(name string, rule ratelimit.Rule, d Deps) (*limits, error) {
 	all, err := ratelimit.NewLimits(d.Clock, d.SharedLimits)
 	if err != nil {
 		return nil, err
 	}
-	l := &limits{name: name, rule: rule, all: all}
+	l := &limits{name: name, rule: rule, all: all, own: map[int]*limit{}}
 	l.limit, err = l.by(rule)
 	return l, err
 }
@@ -56,7 +63,23 @@ func (l *limits) of(perSecond *int32) (*limit, error) {
 		return l.limit, nil
 	}
 	own := max(1, int(*perSecond)) // a rule of 0 would be none
-	return l.by(ratelimit.Rule{PerSecond: float64(own), Burst: own})
+	l.mu.RLock()
+	known := l.own[own]
+	l.mu.RUnlock()
+	if known != nil {
+		return known, nil
+	}
+	made, err := l.by(ratelimit.Rule{PerSecond: float64(own), Burst: own})
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.own) >= maxOwn {
+		clear(l.own)
+	}
+	l.own[own] = made
+	return made, nil
 }
 
 func (s *server) limitAddress(c echo.Context, op *operation) error {
