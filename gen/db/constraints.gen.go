@@ -178,3 +178,10 @@ const (
 const (
 	LedgerMarksPkey = "ledger_marks_pkey" // primary key
 )
+
+// The rules of the table sign_in_failures, by the names the database gives when one is broken.
+const (
+	SignInFailuresPkey          = "sign_in_failures_pkey"           // primary key
+	SignInFailuresAccountCheck  = "sign_in_failures_account_check"  // check
+	SignInFailuresFailuresCheck = "sign_in_failures_failures_check" // check
+)

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/mail"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/task"
 	"github.com/eggapi/eggapi/internal/webhook"
@@ -27,6 +28,7 @@ const (
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
 	completedRetention = 5 * time.Minute
+	mailWorkers        = 4 // mail servers count connections
 )
 
 // newRiver gives a client that inserts jobs, and works them too when the node does.
@@ -43,6 +45,12 @@ func newRiver(n *Node) (*task.River, error) {
 		cfg.Workers = river.NewWorkers()
 		river.AddWorker(cfg.Workers, &task.Advancer{Tasks: n.tasks})
 		river.AddWorker(cfg.Workers, n.deliverer)
+		if n.o.Mail != nil {
+			cfg.Queues[mail.Queue] = river.QueueConfig{MaxWorkers: mailWorkers}
+			river.AddWorker(cfg.Workers, mail.NewSender(mail.SenderConfig{
+				Pool: n.Pool, Transport: n.o.Mail, Link: n.Sessions.MailLink, Clock: n.o.Clock, Logger: n.o.Logger,
+			}))
+		}
 	}
 	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.pools.queue), cfg)
 	return client, fault.Wrap(err, "make the queue's client")

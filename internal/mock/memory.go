@@ -21,6 +21,7 @@ type memory struct {
 	jobs     shelf[job]        // by the task's id
 	claims   shelf[claim]      // by owner, environment and Idempotency-Key
 	entries  shelf[entry]      // by transaction
+	resets   shelf[reset]      // by token
 }
 
 func newMemory() *memory { return &memory{} }
@@ -48,6 +49,12 @@ type claim struct {
 	fingerprint string
 	job         *job
 	expiresAt   time.Time
+}
+
+// reset is what the link of a password reset is good for.
+type reset struct {
+	userID    string
+	expiresAt time.Time
 }
 
 // entry is a user's side of a transaction.

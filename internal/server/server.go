@@ -32,6 +32,7 @@ type SessionAuthenticator interface {
 	CookieName() string
 	DontRememberName() string
 	DontRemembers(cookieValue string) bool
+	Clearing(cookieValue string) []auth.Cookie
 	Authenticate(ctx context.Context, cookieValue string) (auth.Principal, error)
 }
 
@@ -52,6 +53,7 @@ type Deps struct {
 	BodyLimitBytes int64          // 0 = 1 MiB
 	IPLimit        ratelimit.Rule // zero = off
 	KeyLimit       ratelimit.Rule // zero = off
+	SignInLimit    ratelimit.Rule // per address and operation that guesses or sends mail; zero = off
 	MaxRequests    int            // with handlers at a time; 0 = no bound
 	// Between runs after the gate of an operation and before its handler, and can refuse. Optional: the mock plays
 	// failures with it, the service has none.
@@ -74,6 +76,9 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	}
 	if s.keyLimit, err = newLimit("key", d.KeyLimit, d.Clock); err != nil {
 		return nil, fmt.Errorf("set the limit per key: %w", err)
+	}
+	if s.signInLimit, err = newSignInLimit(d.SignInLimit, d.Clock); err != nil {
+		return nil, fmt.Errorf("set the limit for signing in: %w", err)
 	}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -100,6 +105,8 @@ type server struct {
 	ipLimit  *limit
 	keyLimit *limit
 	crowd    crowd
+
+	signInLimit *signInLimit
 }
 
 // door is every step that is the same for all requests. It is one middleware, since echo puts those it is given
