@@ -31,7 +31,7 @@ func (b *Mailbox) Send(_ context.Context, m *mail.Msg) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.mails = append(b.mails, Mail{To: m.GetToString()[0], Subject: m.GetGenHeader(mail.HeaderSubject)[0], Body: string(body)})
+	b.mails = append(b.mails, Mail{To: m.GetTo()[0].Address, Subject: m.GetGenHeader(mail.HeaderSubject)[0], Body: string(body)})
 	return nil
 }
 

@@ -118,7 +118,7 @@ func (f *Folder) Send(_ context.Context, m *mail.Msg) error {
 	if err != nil {
 		return fault.Wrap(err, "read a mail")
 	}
-	f.told(m.GetToString()[0], m.GetGenHeader(mail.HeaderSubject)[0], string(body))
+	f.told(m.GetTo()[0].Address, m.GetGenHeader(mail.HeaderSubject)[0], string(body))
 	return nil
 }
 

@@ -76,9 +76,9 @@ var AuthStatuses = map[string]int{
 	"SERVICE_UNAVAILABLE":                   http.StatusServiceUnavailable,
 }
 
-// otherStatuses are those that Better Auth's names go out with elsewhere: a token is refused with another status by each
+// OtherStatuses are those that Better Auth's names go out with elsewhere: a token is refused with another status by each
 // operation that takes one.
-var otherStatuses = map[string][]int{"INVALID_TOKEN": {http.StatusUnauthorized, http.StatusNotFound}}
+var OtherStatuses = map[string][]int{"INVALID_TOKEN": {http.StatusUnauthorized, http.StatusNotFound}}
 
 // shape is what a refusal of an operation is made of.
 type shape struct {
@@ -125,7 +125,7 @@ func errorStatus(c *Contract, op *Operation) []Finding {
 			switch {
 			case !known && want.codes[code]:
 				all = append(all, found(r.Node.Use(), "%s has no status in tools/contract/lint/errors.go; add it there as the server has it", code))
-			case known && status != r.Status && !(op.BetterAuth && slices.Contains(otherStatuses[code], r.Status)):
+			case known && status != r.Status && !(op.BetterAuth && slices.Contains(OtherStatuses[code], r.Status)):
 				all = append(all, found(r.Node.Use(), "%s: %s goes out with %d, not with %d; move it to that status", op.title(), code, status, r.Status))
 			}
 		}
