@@ -171,6 +171,7 @@ func (n *Node) buildAuth() error {
 	n.Sessions, err = auth.NewSessions(auth.SessionConfig{
 		Pool: n.Pool, Clock: n.o.Clock, Logger: n.o.Logger, Secrets: secrets, Secure: strings.HasPrefix(c.PublicURL, "https://"),
 		PublicURL: strings.TrimSuffix(c.PublicURL, "/"), Origins: c.TrustedOrigins, Mail: n.outbox(),
+		CookiePrefix: c.CookiePrefix,
 	})
 	if err != nil {
 		return fmt.Errorf("EGGAPI_AUTH_SECRETS: %w", err)

@@ -64,6 +64,7 @@ type Config struct {
 	SignInLimit      float64        `env:"EGGAPI_SIGN_IN_LIMIT" envDefault:"30"`
 	MaxRequests      int            `env:"EGGAPI_MAX_REQUESTS" envDefault:"1024"`
 	AuthSecrets      []Secret       `env:"EGGAPI_AUTH_SECRETS"`
+	CookiePrefix     string         `env:"EGGAPI_COOKIE_PREFIX" envDefault:"better-auth"`
 	SealKeys         []Secret       `env:"EGGAPI_SEAL_KEYS"`
 	SMTPURL          Secret         `env:"EGGAPI_SMTP_URL"`
 	StorageURL       string         `env:"EGGAPI_STORAGE_URL"`
