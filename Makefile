@@ -97,7 +97,7 @@ test-pages: node-web
 	@if [ -e web/package.json ]; then $(STEP) "unit tests of the pages" npm --prefix web test; fi
 
 .PHONY: test-system
-test-system: node-web build ## tests that need system packages: whole processes, short chaos, the pages in Chromium
+test-system: node-web tools/betterauth/node_modules/.installed build ## tests that need system packages: whole processes, short chaos, the pages in Chromium
 	@tools/gotest -tags=system -run 'System|Chaos' -short -count=1 -timeout 20m -p 1 $(ARGS) SYSTEM
 
 .PHONY: chaos
@@ -131,7 +131,7 @@ mutants: ## break the code on purpose, one place at a time; the tests must notic
 
 .PHONY: clean
 clean: ## remove what was built; gen/ and .data/ stay
-	@rm -rf bin tools/.stamps tools/node_modules web/node_modules tools/clients/*/target tools/clients/*/node_modules tools/fuzz/.venv
+	@rm -rf bin tools/.stamps tools/node_modules tools/betterauth/node_modules web/node_modules tools/clients/*/target tools/clients/*/node_modules tools/fuzz/.venv
 
 # --- parts ------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ type Handlers struct {
 	auditLog
 	webhooks
 	session
+	user
 	system
 }
 
@@ -63,6 +64,7 @@ func New(d Deps) *Handlers {
 		account:    account{pool: d.Pool},
 		webhooks:   webhooks{pool: d.Pool, secrets: d.Secrets},
 		session:    session{sessions: d.Sessions},
+		user:       user{sessions: d.Sessions},
 		system:     system{yaml: d.ContractYAML, json: d.ContractJSON, ready: d.Ready},
 	}
 }

@@ -24,6 +24,8 @@ const (
 	open                      // everybody
 	authRead                  // everybody, in Better Auth's format
 	authWrite                 // everybody, in Better Auth's format
+	authOwnRead               // session only, in Better Auth's format
+	authOwnWrite              // session only, in Better Auth's format
 )
 
 // operation is one row of the list that is kept by hand, so that nothing enters the contract unnoticed.
@@ -49,6 +51,9 @@ var (
 	accepted = verdict{status: http.StatusAccepted}
 	// Past the gate, and refused before a password is hashed.
 	shortPassword = verdict{http.StatusBadRequest, "PASSWORD_TOO_SHORT", "Password too short"}
+	noToken       = verdict{http.StatusNotFound, "INVALID_TOKEN", "Invalid token"}
+	badAddress    = verdict{http.StatusBadRequest, "VALIDATION_ERROR", "[body.email] Invalid email address"}
+	malformedLink = verdict{http.StatusBadRequest, "BAD_REQUEST", "request is malformed"} // for want of its query
 	invalidEmail  = verdict{http.StatusBadRequest, "INVALID_EMAIL", "Invalid email"}
 )
 
@@ -83,6 +88,19 @@ var operations = []operation{
 	{"removeWebhookSecret", sessionWrite, http.MethodDelete, "/v1/webhooks/secret", "", ok},
 	{"signUpEmail", authWrite, postMethod, "/api/auth/sign-up/email", badSignUp, shortPassword},
 	{"signInEmail", authWrite, postMethod, "/api/auth/sign-in/email", badSignIn, invalidEmail},
+	{"listSessions", authOwnRead, getMethod, "/api/auth/list-sessions", "", ok},
+	{"revokeSession", authOwnWrite, postMethod, "/api/auth/revoke-session", `{"token":"nobodys"}`, ok},
+	{"revokeOtherSessions", authOwnWrite, postMethod, "/api/auth/revoke-other-sessions", "{}", ok},
+	{"changePassword", authOwnWrite, postMethod, "/api/auth/change-password", `{"currentPassword":"correct horse 1","newPassword":"short"}`, shortPassword},
+	{"changeEmail", authOwnWrite, postMethod, "/api/auth/change-email", `{"newEmail":"new@example.com"}`, ok},
+	{"updateUser", authOwnWrite, postMethod, "/api/auth/update-user", `{"name":"Ada"}`, ok},
+	{"deleteUser", authOwnWrite, postMethod, "/api/auth/delete-user", `{"token":"nobodys"}`, noToken},
+	{"requestPasswordReset", authWrite, postMethod, "/api/auth/request-password-reset", `{"email":"nobody"}`, badAddress},
+	{"resetPasswordCallback", authRead, getMethod, "/api/auth/reset-password/{token}", "", malformedLink},
+	{"resetPassword", authWrite, postMethod, "/api/auth/reset-password", `{"newPassword":"short","token":"nobodys"}`, shortPassword},
+	{"sendVerificationEmail", authWrite, postMethod, "/api/auth/send-verification-email", `{"email":"nobody"}`, badAddress},
+	{"verifyEmail", authRead, getMethod, "/api/auth/verify-email", "", malformedLink},
+	{"revokeSessions", authOwnWrite, postMethod, "/api/auth/revoke-sessions", "{}", ok}, // the last that needs a session
 	{"signOut", authWrite, postMethod, "/api/auth/sign-out", "{}", ok},
 	{"getSession", authRead, getMethod, "/api/auth/get-session", "", ok},
 	{"getHealth", open, getMethod, "/healthz", "", ok},
@@ -111,7 +129,10 @@ func TestOperations_ListKeptByHandIsTheContracts(t *testing.T) {
 
 func (o operation) hasBody() bool { return o.body != "" }
 
-func (o operation) betterAuth() bool { return o.class == authRead || o.class == authWrite }
+func (o operation) betterAuth() bool { return o.class >= authRead }
+
+// own tells whether the operation is Better Auth's and needs a session.
+func (o operation) own() bool { return o.class == authOwnRead || o.class == authOwnWrite }
 
 // asksNothing tells whether the operation is answered without a look into any table.
 func (o operation) asksNothing() bool {
@@ -137,7 +158,7 @@ func (o operation) request(p props, header http.Header) request {
 	if strings.Contains(o.path, "{id}") && !known {
 		panic("handlers/operations_test.go: newProps has to say what of Ada's " + o.id + " can be called for")
 	}
-	r := request{method: o.method, path: strings.Replace(o.path, "{id}", thing, 1), body: o.body}
+	r := request{method: o.method, path: strings.NewReplacer("{id}", thing, "{token}", "nobodys").Replace(o.path), body: o.body}
 	if o.hasBody() {
 		r = r.with(http.Header{"Content-Type": {"application/json"}})
 	}
@@ -152,7 +173,7 @@ func (s *stage) allowed(t testing.TB, o operation, a apitest.Account) http.Heade
 		return withKey(a.LiveKey)
 	case sessionRead, sessionWrite:
 		return s.withPage(a.Cookie)
-	case authRead, authWrite:
+	case authRead, authWrite, authOwnRead, authOwnWrite:
 		return s.withPage(a.Cookie)
 	case open:
 	}

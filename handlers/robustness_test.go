@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,11 @@ func TestRobustness_BodyOfTheWrongKindIsRefused(t *testing.T) {
 		bodies := []string{`null`, `[]`, `[{}]`, `"` + canary + `"`, `1`, `true`, `{"a":` + strings.Repeat(`[`, 62) + strings.Repeat(`]`, 62) + `}`, ``}
 		for _, body := range bodies {
 			// Better Auth's client may add members, and signs out with an empty body or none.
-			if op.id == "signOut" && (body == `` || strings.HasPrefix(body, "{")) {
+			lenient := slices.Contains([]string{"signOut", "revokeSessions", "revokeOtherSessions"}, op.id)
+			if (op.id == "updateUser" || op.id == "deleteUser") && strings.HasPrefix(body, "{") {
+				continue // what they ask of members has tests of its own
+			}
+			if lenient && (body == `` || strings.HasPrefix(body, "{")) {
 				continue
 			}
 			r := op.request(p, s.allowed(t, op, s.ada))
@@ -264,7 +269,7 @@ func TestRobustness_UnknownPathsAreNotFoundInTheEnvelope(t *testing.T) {
 	s := newStage(t, apitest.Options{NoWork: true})
 	for _, path := range []string{
 		"/v1", "/v1/", "/v1/generate/", "/v1/Generate", "/v2/tasks", "/v1//tasks", "/v1/tasks/", "/v1/tasks/a/b", "/v1/tasks/../models", "/" + canary,
-		"/metrics", "/debug/pprof/", "/.env", "/.git/config", "/admin", "/api/auth/list-sessions", "/api/auth/" + canary, "/v1/%2e%2e/models", "/%00", "/%ff",
+		"/metrics", "/debug/pprof/", "/.env", "/.git/config", "/admin", "/api/auth/list-session", "/api/auth/" + canary, "/v1/%2e%2e/models", "/%00", "/%ff",
 		"/files/" + canary, "/files/../../etc/passwd", "/files/%2e%2e%2f%2e%2e%2fetc/passwd", "/assets/" + canary, "/" + strings.Repeat("x", 10<<10),
 	} {
 		for _, header := range []http.Header{nil, withKey(s.ada.LiveKey)} {

@@ -82,10 +82,10 @@ func gateMutants(o operation, declared *openapi3.Operation) map[string]gateMutan
 		mutants["schemes swapped"] = gateMutant{edit: secured(swapped(requirements)...)}
 		mutants["all schemes needed at once"] = gateMutant{edit: secured(openapi3.SecurityRequirement{"apiKey": {}, "session": {}})}
 	}
-	if len(requirements) > 0 && !o.betterAuth() {
+	if len(requirements) > 0 && (!o.betterAuth() || o.own()) {
 		mutants["no credential needed"] = gateMutant{edit: secured(append(slices.Clone(requirements), openapi3.SecurityRequirement{})...)}
 	}
-	if o.class == eitherWrite || o.class == sessionWrite || o.class == authWrite {
+	if o.class == eitherWrite || o.class == sessionWrite || o.class == authWrite || o.class == authOwnWrite {
 		mutants["the Origin not checked"] = gateMutant{wrap: fromTrustedPages}
 	}
 	if o.betterAuth() {

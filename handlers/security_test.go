@@ -28,47 +28,50 @@ var (
 	noKeys    = refused(401, "UNAUTHORIZED", "A dashboard session is required; API keys are not accepted here")
 	overdue   = refused(401, "UNAUTHORIZED", "Your session is invalid or has expired; sign in again")
 	origin    = refused(403, "FORBIDDEN", "The request's Origin is not trusted")
+	signedOut = refused(401, "UNAUTHORIZED", "Unauthorized")
+	banned    = refused(403, "BANNED_USER", "You have been banned from this application. Please contact support if you believe this is an error.")
 	badOrigin = refused(403, "INVALID_ORIGIN", "The request's Origin is not trusted")
 )
 
 // oracle says what each caller is told by each class of operations, in the order of the classes:
-// either (read, write), key only, session only (read, write), everybody, Better Auth's (read, write).
+// either (read, write), key only, session only (read, write), everybody, Better Auth's (read, write), Better Auth's that need a
+// session (read, write).
 var oracle = []struct {
 	caller string
-	want   [8]verdict
+	want   [10]verdict
 }{
-	{"nothing", [8]verdict{noHeader, noHeader, noHeader, noSession, noSession, pass, pass, pass}},
-	{"nothing, foreign Origin", [8]verdict{noHeader, noHeader, noHeader, noSession, noSession, pass, pass, badOrigin}},
-	{"Basic", [8]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass}},
-	{"Bearer without a token", [8]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass}},
-	{"Bearer with two tokens", [8]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass}},
-	{"two headers", [8]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass}},
-	{"empty header", [8]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass}},
-	{"unknown key", [8]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass}},
-	{"key with a wrong checksum", [8]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass}},
-	{"no key at all", [8]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass}},
-	{"10 KB of key", [8]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass}},
-	{"session token as a key", [8]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass}},
-	{"revoked key", [8]verdict{revoked, revoked, revoked, noKeys, noKeys, pass, pass, pass}},
-	{"disabled key", [8]verdict{inactive, inactive, inactive, noKeys, noKeys, pass, pass, pass}},
-	{"expired key", [8]verdict{expired, expired, expired, noKeys, noKeys, pass, pass, pass}},
-	{"key of a suspended owner", [8]verdict{suspended, suspended, suspended, noKeys, noKeys, pass, pass, pass}},
-	{"expired session", [8]verdict{overdue, overdue, noHeader, overdue, overdue, pass, pass, pass}},
-	{"session signed by another secret", [8]verdict{overdue, overdue, noHeader, overdue, overdue, pass, pass, pass}},
-	{"session of a suspended user", [8]verdict{suspended, suspended, noHeader, suspended, suspended, pass, pass, pass}},
-	{"session and an unknown key", [8]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass}},
-	{"session and Basic", [8]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass}},
-	{"session and a good key", [8]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, pass}},
-	{"session, foreign Origin", [8]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin}},
-	{"session, Origin null", [8]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin}},
-	{"session, Origin that begins like ours", [8]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin}},
-	{"session without Origin", [8]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin}},
-	{"session, foreign Referer", [8]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin}},
-	{"session, our Referer", [8]verdict{pass, pass, noHeader, pass, pass, pass, pass, pass}},
-	{"good session", [8]verdict{pass, pass, noHeader, pass, pass, pass, pass, pass}},
-	{"good key", [8]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, pass}},
-	{"good key, bearer in small letters", [8]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, pass}},
-	{"good key, foreign Origin", [8]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, badOrigin}},
+	{"nothing", [10]verdict{noHeader, noHeader, noHeader, noSession, noSession, pass, pass, pass, signedOut, signedOut}},
+	{"nothing, foreign Origin", [10]verdict{noHeader, noHeader, noHeader, noSession, noSession, pass, pass, badOrigin, signedOut, badOrigin}},
+	{"Basic", [10]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"Bearer without a token", [10]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"Bearer with two tokens", [10]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"two headers", [10]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"empty header", [10]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"unknown key", [10]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"key with a wrong checksum", [10]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"no key at all", [10]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"10 KB of key", [10]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"session token as a key", [10]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"revoked key", [10]verdict{revoked, revoked, revoked, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"disabled key", [10]verdict{inactive, inactive, inactive, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"expired key", [10]verdict{expired, expired, expired, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"key of a suspended owner", [10]verdict{suspended, suspended, suspended, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"expired session", [10]verdict{overdue, overdue, noHeader, overdue, overdue, pass, pass, pass, signedOut, signedOut}},
+	{"session signed by another secret", [10]verdict{overdue, overdue, noHeader, overdue, overdue, pass, pass, pass, signedOut, signedOut}},
+	{"session of a suspended user", [10]verdict{suspended, suspended, noHeader, suspended, suspended, pass, pass, pass, banned, banned}},
+	{"session and an unknown key", [10]verdict{badKey, badKey, badKey, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"session and Basic", [10]verdict{badFormat, badFormat, badFormat, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"session and a good key", [10]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"session, foreign Origin", [10]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin, pass, badOrigin}},
+	{"session, Origin null", [10]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin, pass, badOrigin}},
+	{"session, Origin that begins like ours", [10]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin, pass, badOrigin}},
+	{"session without Origin", [10]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin, pass, badOrigin}},
+	{"session, foreign Referer", [10]verdict{pass, origin, noHeader, pass, origin, pass, pass, badOrigin, pass, badOrigin}},
+	{"session, our Referer", [10]verdict{pass, pass, noHeader, pass, pass, pass, pass, pass, pass, pass}},
+	{"good session", [10]verdict{pass, pass, noHeader, pass, pass, pass, pass, pass, pass, pass}},
+	{"good key", [10]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"good key, bearer in small letters", [10]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, pass, signedOut, signedOut}},
+	{"good key, foreign Origin", [10]verdict{pass, pass, pass, noKeys, noKeys, pass, pass, badOrigin, signedOut, badOrigin}},
 }
 
 // callers gives what each caller of the oracle sends. Sessions are made anew for each request, since some end them.
@@ -176,7 +179,9 @@ func (m matrix) malformed(t testing.TB, ops []operation) []string {
 	t.Helper()
 	var wrong []string
 	for _, op := range ops {
-		r := op.request(m.props, m.allowed(t, op, m.ada))
+		ada := m.ada
+		ada.Cookie = m.newSession(t, ada.UserID, time.Now().Add(time.Hour)) // some operations end the others
+		r := op.request(m.props, m.allowed(t, op, ada))
 		r.path += "?colour=red"
 		a := send(t, m.client, m.base, r)
 		if refusal := a.refusal(); a.status != http.StatusBadRequest || refusal.Code != "BAD_REQUEST" {
@@ -203,8 +208,11 @@ func (m matrix) compare(t testing.TB, ops []operation, which func(verdict) bool)
 			if got := (verdict{a.status, r.Code, r.Message}); got != want {
 				wrong = append(wrong, fmt.Sprintf("%s as %s: %v, want %v", op.id, row.caller, got, want))
 			}
-			if asked := a.header.Get("WWW-Authenticate"); (a.status == http.StatusUnauthorized) != (asked == "Bearer") {
+			if asked := a.header.Get("WWW-Authenticate"); (a.status == http.StatusUnauthorized && !op.betterAuth()) != (asked == "Bearer") {
 				wrong = append(wrong, fmt.Sprintf("%s as %s: %d with WWW-Authenticate %q", op.id, row.caller, a.status, asked))
+			}
+			if a.status >= http.StatusBadRequest && op.betterAuth() != (r.RequestID == "") {
+				wrong = append(wrong, fmt.Sprintf("%s as %s: a refusal in the other format: %s", op.id, row.caller, a.body))
 			}
 			if a.header.Get("Access-Control-Allow-Origin") != "" {
 				wrong = append(wrong, fmt.Sprintf("%s as %s: opens itself to other origins", op.id, row.caller))

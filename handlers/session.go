@@ -17,7 +17,7 @@ type session struct {
 func (s *session) SignUpEmail(ctx context.Context, r api.SignUpEmailRequestObject) (api.SignUpEmailResponseObject, error) {
 	in, err := s.sessions.SignUp(ctx, auth.SignUp{
 		Name: r.Body.Name, Email: r.Body.Email, Password: r.Body.Password, Image: r.Body.Image,
-		RememberMe: r.Body.RememberMe, Caller: auth.CallerFrom(ctx),
+		Page: orEmpty(r.Body.CallbackURL), RememberMe: r.Body.RememberMe, Caller: auth.CallerFrom(ctx),
 	})
 	if err != nil {
 		return nil, err
@@ -56,6 +56,43 @@ func (s *session) GetSession(ctx context.Context, r api.GetSessionRequestObject)
 		return api.GetSession200JSONResponse(nil), nil // written as the literal null
 	}
 	return api.GetSession200JSONResponse{"session": ToAuthSession(current.Session), "user": ToAuthUser(current.User)}, nil
+}
+
+// ListSessions lists the user's sessions.
+func (s *session) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
+	rows, err := s.sessions.List(ctx, auth.CallerFrom(ctx))
+	if err != nil {
+		return nil, err
+	}
+	list := make(api.ListSessions200JSONResponse, 0, len(rows))
+	for _, row := range rows {
+		list = append(list, ToAuthSession(row))
+	}
+	return list, nil
+}
+
+// RevokeSession ends one session.
+func (s *session) RevokeSession(ctx context.Context, r api.RevokeSessionRequestObject) (api.RevokeSessionResponseObject, error) {
+	if err := s.sessions.Revoke(ctx, auth.CallerFrom(ctx), r.Body.Token); err != nil {
+		return nil, err
+	}
+	return api.RevokeSession200JSONResponse{Status: true}, nil
+}
+
+// RevokeOtherSessions ends all sessions but this one.
+func (s *session) RevokeOtherSessions(ctx context.Context, _ api.RevokeOtherSessionsRequestObject) (api.RevokeOtherSessionsResponseObject, error) {
+	if err := s.sessions.RevokeOthers(ctx, auth.CallerFrom(ctx)); err != nil {
+		return nil, err
+	}
+	return api.RevokeOtherSessions200JSONResponse{Status: true}, nil
+}
+
+// RevokeSessions ends all sessions.
+func (s *session) RevokeSessions(ctx context.Context, _ api.RevokeSessionsRequestObject) (api.RevokeSessionsResponseObject, error) {
+	if err := s.sessions.RevokeAll(ctx, auth.CallerFrom(ctx)); err != nil {
+		return nil, err
+	}
+	return api.RevokeSessions200JSONResponse{Status: true}, nil
 }
 
 // ToAuthUser gives a user as Better Auth spells it.

@@ -14,6 +14,7 @@ import (
 	"github.com/eggapi/eggapi/internal/app"
 	"github.com/eggapi/eggapi/internal/config"
 	"github.com/eggapi/eggapi/internal/devdb"
+	"github.com/eggapi/eggapi/internal/mail"
 	"github.com/eggapi/eggapi/internal/pg"
 )
 
@@ -41,7 +42,11 @@ func (d devCommand) Run(ctx context.Context, p *process) error {
 	}
 	defer func() { _ = logs.Close() }()
 	registry := newRegistry()
-	node, err := app.New(ctx, app.Options{Config: cfg, Logger: logger(logs, cfg.LogLevel), Registry: registry, Work: true})
+	post, err := p.devMail(cfg)
+	if err != nil {
+		return err
+	}
+	node, err := app.New(ctx, app.Options{Config: cfg, Logger: logger(logs, cfg.LogLevel), Registry: registry, Work: true, Mail: post})
 	if err != nil {
 		return err
 	}
@@ -138,6 +143,16 @@ func (p *process) devConfig(ctx context.Context) (config.Config, func(), error) 
 		return cfg, nil, err
 	}
 	return cfg, stopDB, nil
+}
+
+// devMail keeps mails in a folder and prints them, unless there is a mail server.
+func (p *process) devMail(cfg config.Config) (mail.Transport, error) {
+	if cfg.SMTPURL != "" {
+		return nil, nil
+	}
+	return mail.NewFolder(filepath.Join(cfg.DataDir, "mail"), time.Now, func(to, subject, body string) {
+		p.say("\nMail to %s: %s\n%s", to, subject, body)
+	})
 }
 
 // publicURL names a listener the way a browser on this machine would.

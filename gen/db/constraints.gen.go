@@ -208,3 +208,10 @@ const (
 	APIKeyRotationsPkey         = "api_key_rotations_pkey"            // primary key
 	APIKeyRotationsAPIKeyIDFkey = "api_key_rotations_api_key_id_fkey" // foreign key
 )
+
+// The rules of the table sign_in_failures, by the names the database gives when one is broken.
+const (
+	SignInFailuresPkey          = "sign_in_failures_pkey"           // primary key
+	SignInFailuresAccountCheck  = "sign_in_failures_account_check"  // check
+	SignInFailuresFailuresCheck = "sign_in_failures_failures_check" // check
+)

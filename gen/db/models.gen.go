@@ -272,6 +272,15 @@ type User struct {
 	BanExpires    *time.Time
 }
 
+type Verification struct {
+	ID         string
+	Identifier string
+	Value      string
+	ExpiresAt  time.Time
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
 type WebhookEvent struct {
 	ID          string
 	UserID      string

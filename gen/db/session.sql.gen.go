@@ -73,6 +73,23 @@ func (q *Queries) SessionByTokenAnyOwner(ctx context.Context, db DBTX, token str
 	return i, err
 }
 
+const sessionDelete = `-- name: SessionDelete :one
+delete from "session" where "token" = $1 and "userId" = $2 returning "id"
+`
+
+type SessionDeleteParams struct {
+	Token  string
+	UserID string
+}
+
+// Ends a session if it is the user's.
+func (q *Queries) SessionDelete(ctx context.Context, db DBTX, arg SessionDeleteParams) (string, error) {
+	row := db.QueryRow(ctx, sessionDelete, arg.Token, arg.UserID)
+	var id string
+	err := row.Scan(&id)
+	return id, err
+}
+
 const sessionDeleteAnyOwner = `-- name: SessionDeleteAnyOwner :one
 delete from "session" where "token" = $1 returning "id", "userId"
 `
@@ -88,6 +105,24 @@ func (q *Queries) SessionDeleteAnyOwner(ctx context.Context, db DBTX, token stri
 	var i SessionDeleteAnyOwnerRow
 	err := row.Scan(&i.ID, &i.UserID)
 	return i, err
+}
+
+const sessionDeleteOthers = `-- name: SessionDeleteOthers :execrows
+delete from "session" where "userId" = $1 and "id" <> $2
+`
+
+type SessionDeleteOthersParams struct {
+	UserID string
+	KeptID string
+}
+
+// Ends a user's sessions but one. Without one to keep, all.
+func (q *Queries) SessionDeleteOthers(ctx context.Context, db DBTX, arg SessionDeleteOthersParams) (int64, error) {
+	result, err := db.Exec(ctx, sessionDeleteOthers, arg.UserID, arg.KeptID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const sessionExtendAnyOwner = `-- name: SessionExtendAnyOwner :one
@@ -183,6 +218,121 @@ func (q *Queries) SessionInsert(ctx context.Context, db DBTX, arg SessionInsertP
 	return i, err
 }
 
+const sessionListLive = `-- name: SessionListLive :many
+select id, "expiresAt", token, "createdAt", "updatedAt", "ipAddress", "userAgent", "userId", "impersonatedBy" from "session" where "userId" = $1 and "expiresAt" >= $2::timestamptz order by "createdAt", "id" limit 1000
+`
+
+type SessionListLiveParams struct {
+	UserID string
+	Now    time.Time
+}
+
+// A user's live sessions, the oldest first.
+func (q *Queries) SessionListLive(ctx context.Context, db DBTX, arg SessionListLiveParams) ([]Session, error) {
+	rows, err := db.Query(ctx, sessionListLive, arg.UserID, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Session{}
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.ID,
+			&i.ExpiresAt,
+			&i.Token,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.IPAddress,
+			&i.UserAgent,
+			&i.UserID,
+			&i.ImpersonatedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signInAttempt = `-- name: SignInAttempt :one
+insert into sign_in_failures as f (account, failures, waits_until, last_at)
+values ($1, 1, $2::timestamptz, $2::timestamptz)
+on conflict (account) do update set
+  failures = case when f.last_at < excluded.last_at - interval '1 day' then 1 else least(f.failures + 1, 1000) end,
+  waits_until = excluded.last_at + case
+    when f.last_at < excluded.last_at - interval '1 day' or f.failures + 1 < 5 then interval '0'
+    else least(900, power(2, least(f.failures - 4, 10))) * interval '1 second' end,
+  last_at = excluded.last_at
+where f.waits_until <= excluded.last_at
+returning failures
+`
+
+type SignInAttemptParams struct {
+	Account []byte
+	Now     time.Time
+}
+
+// Counts a guess before the password is looked at. No row when the account has to wait. After the fifth in a row it waits
+// a second, and twice as long after each further one, up to 15 minutes; a day without a guess forgets them.
+func (q *Queries) SignInAttempt(ctx context.Context, db DBTX, arg SignInAttemptParams) (int32, error) {
+	row := db.QueryRow(ctx, signInAttempt, arg.Account, arg.Now)
+	var failures int32
+	err := row.Scan(&failures)
+	return failures, err
+}
+
+const signInFailureForgetAnyOwner = `-- name: SignInFailureForgetAnyOwner :exec
+delete from sign_in_failures f
+where f.ctid = any (array(select e.ctid from sign_in_failures e where e.last_at < $1::timestamptz order by e.last_at limit 10))
+`
+
+// Removes guesses of days ago, a few at a time.
+func (q *Queries) SignInFailureForgetAnyOwner(ctx context.Context, db DBTX, before time.Time) error {
+	_, err := db.Exec(ctx, signInFailureForgetAnyOwner, before)
+	return err
+}
+
+const signInForgive = `-- name: SignInForgive :exec
+delete from sign_in_failures where account = $1
+`
+
+// Forgets an account's guesses, since its owner has shown up.
+func (q *Queries) SignInForgive(ctx context.Context, db DBTX, account []byte) error {
+	_, err := db.Exec(ctx, signInForgive, account)
+	return err
+}
+
+const signInUncount = `-- name: SignInUncount :exec
+update sign_in_failures set failures = greatest(failures - 1, 0), waits_until = $1::timestamptz where account = $2
+`
+
+type SignInUncountParams struct {
+	Now     time.Time
+	Account []byte
+}
+
+// Takes back a guess that nobody looked at.
+func (q *Queries) SignInUncount(ctx context.Context, db DBTX, arg SignInUncountParams) error {
+	_, err := db.Exec(ctx, signInUncount, arg.Now, arg.Account)
+	return err
+}
+
+const signInWait = `-- name: SignInWait :one
+select waits_until from sign_in_failures where account = $1
+`
+
+// Until when an account has to wait.
+func (q *Queries) SignInWait(ctx context.Context, db DBTX, account []byte) (time.Time, error) {
+	row := db.QueryRow(ctx, signInWait, account)
+	var waits_until time.Time
+	err := row.Scan(&waits_until)
+	return waits_until, err
+}
+
 const userByEmail = `-- name: UserByEmail :one
 select u.id, u.name, u.email, u."emailVerified", u.image, u."createdAt", u."updatedAt", u.role, u.banned, u."banReason", u."banExpires", a."password"
 from "user" u left join "account" a on a."userId" = u."id" and a."accountId" = u."id" and a."providerId" = 'credential'
@@ -198,6 +348,38 @@ type UserByEmailRow struct {
 func (q *Queries) UserByEmail(ctx context.Context, db DBTX, email string) (UserByEmailRow, error) {
 	row := db.QueryRow(ctx, userByEmail, email)
 	var i UserByEmailRow
+	err := row.Scan(
+		&i.User.ID,
+		&i.User.Name,
+		&i.User.Email,
+		&i.User.EmailVerified,
+		&i.User.Image,
+		&i.User.CreatedAt,
+		&i.User.UpdatedAt,
+		&i.User.Role,
+		&i.User.Banned,
+		&i.User.BanReason,
+		&i.User.BanExpires,
+		&i.Password,
+	)
+	return i, err
+}
+
+const userByID = `-- name: UserByID :one
+select u.id, u.name, u.email, u."emailVerified", u.image, u."createdAt", u."updatedAt", u.role, u.banned, u."banReason", u."banExpires", a."password"
+from "user" u left join "account" a on a."userId" = u."id" and a."accountId" = u."id" and a."providerId" = 'credential'
+where u."id" = $1
+`
+
+type UserByIDRow struct {
+	User     User
+	Password *string
+}
+
+// A user with the password hash of the credential account, if there is one.
+func (q *Queries) UserByID(ctx context.Context, db DBTX, id string) (UserByIDRow, error) {
+	row := db.QueryRow(ctx, userByID, id)
+	var i UserByIDRow
 	err := row.Scan(
 		&i.User.ID,
 		&i.User.Name,
@@ -267,6 +449,62 @@ func (q *Queries) UserLock(ctx context.Context, db DBTX, id string) (string, err
 	return id_2, err
 }
 
+const verificationByIDAnyOwner = `-- name: VerificationByIDAnyOwner :one
+select id, identifier, value, "expiresAt", "createdAt", "updatedAt" from "verification" where "id" = $1
+`
+
+// What a mail that is about to be sent refers to.
+func (q *Queries) VerificationByIDAnyOwner(ctx context.Context, db DBTX, id string) (Verification, error) {
+	row := db.QueryRow(ctx, verificationByIDAnyOwner, id)
+	var i Verification
+	err := row.Scan(
+		&i.ID,
+		&i.Identifier,
+		&i.Value,
+		&i.ExpiresAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const verificationByIdentifierAnyOwner = `-- name: VerificationByIdentifierAnyOwner :one
+select id, identifier, value, "expiresAt", "createdAt", "updatedAt" from "verification" where "identifier" = $1 order by "createdAt" desc limit 1
+`
+
+// What a link is good for; the newest when there are several.
+func (q *Queries) VerificationByIdentifierAnyOwner(ctx context.Context, db DBTX, identifier string) (Verification, error) {
+	row := db.QueryRow(ctx, verificationByIdentifierAnyOwner, identifier)
+	var i Verification
+	err := row.Scan(
+		&i.ID,
+		&i.Identifier,
+		&i.Value,
+		&i.ExpiresAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const verificationConsumeAnyOwner = `-- name: VerificationConsumeAnyOwner :execrows
+delete from "verification" where "identifier" = $1 and "expiresAt" >= $2::timestamptz
+`
+
+type VerificationConsumeAnyOwnerParams struct {
+	Identifier string
+	Now        time.Time
+}
+
+// Uses up what a link is good for. 0 when somebody else was quicker.
+func (q *Queries) VerificationConsumeAnyOwner(ctx context.Context, db DBTX, arg VerificationConsumeAnyOwnerParams) (int64, error) {
+	result, err := db.Exec(ctx, verificationConsumeAnyOwner, arg.Identifier, arg.Now)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const verificationForgetAnyOwner = `-- name: VerificationForgetAnyOwner :execrows
 delete from "verification" v
 where v.ctid = any (array(
@@ -286,4 +524,29 @@ func (q *Queries) VerificationForgetAnyOwner(ctx context.Context, db DBTX, arg V
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const verificationInsert = `-- name: VerificationInsert :exec
+insert into "verification" ("id", "identifier", "value", "expiresAt", "createdAt", "updatedAt")
+values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $5::timestamptz)
+`
+
+type VerificationInsertParams struct {
+	ID         string
+	Identifier string
+	Value      string
+	ExpiresAt  time.Time
+	CreatedAt  time.Time
+}
+
+// Stores what a link in a mail is good for.
+func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg VerificationInsertParams) error {
+	_, err := db.Exec(ctx, verificationInsert,
+		arg.ID,
+		arg.Identifier,
+		arg.Value,
+		arg.ExpiresAt,
+		arg.CreatedAt,
+	)
+	return err
 }

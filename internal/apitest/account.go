@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/eggapi/eggapi/gen/apiclient"
 	"github.com/eggapi/eggapi/internal/audit"
 	"github.com/eggapi/eggapi/internal/auth"
@@ -131,6 +133,16 @@ func (s *Server) CheckBooks(t testing.TB) {
 
 // SignCookie gives the cookie value of a session token, as the server would.
 func SignCookie(token string) string { return auth.SignCookie(token, authSecret) }
+
+// SignToken gives a JWT about an address, as a mail of the server would hold it.
+func SignToken(claims map[string]any) string {
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims))
+	signed, err := token.SignedString([]byte(authSecret))
+	if err != nil {
+		panic(err)
+	}
+	return signed
+}
 
 func decode(raw []byte) (any, error) {
 	var v any

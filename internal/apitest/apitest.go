@@ -24,6 +24,7 @@ import (
 	"github.com/eggapi/eggapi/internal/app"
 	"github.com/eggapi/eggapi/internal/config"
 	"github.com/eggapi/eggapi/internal/dbtest"
+	"github.com/eggapi/eggapi/internal/mail"
 	"github.com/eggapi/eggapi/internal/provider"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	IPLimit         float64          // requests per second; 0 = more than anybody makes
 	KeyLimit        float64          // requests per second; 0 = more than anybody makes
 	WebhookSchedule []time.Duration  // nil = the documented one
+	SignInLimit     float64          // sign-ins per minute and the like; 0 = as many as anybody wants
+	Mail            mail.Transport   // nil = mails are dropped
 	Providers       provider.Registry
 	Config          func(*config.Config) // the last word on the settings
 	LogTo           io.Writer            // nil = the output of the test, warnings and errors only
@@ -67,7 +70,7 @@ func New(t testing.TB, o Options) *Server {
 	s := &Server{URL: "http://" + l.Addr().String(), DatabaseURL: o.DatabaseURL}
 	cfg := config.Config{
 		Environment: "development", DatabaseURL: config.Secret(o.DatabaseURL), DataDir: t.TempDir(), PublicURL: s.URL,
-		IPLimit: orNobodys(o.IPLimit), KeyLimit: orNobodys(o.KeyLimit), AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
+		IPLimit: orNobodys(o.IPLimit), KeyLimit: orNobodys(o.KeyLimit), SignInLimit: o.SignInLimit, AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
 		SandboxForLive: true, EgressAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Workers: 20, WebhookWorkers: 20, DatabaseConns: 12, TaskLeaseSeconds: 6,
 	}
@@ -76,7 +79,7 @@ func New(t testing.TB, o Options) *Server {
 	}
 	s.Node, err = app.New(t.Context(), app.Options{
 		Config: cfg, Logger: newLogger(t, o.LogTo), Registry: prometheus.NewRegistry(), Clock: o.Clock, Work: !o.NoWork,
-		WebhookSchedule: o.WebhookSchedule, Providers: o.Providers,
+		WebhookSchedule: o.WebhookSchedule, Mail: o.Mail, Providers: o.Providers,
 	})
 	if err != nil {
 		t.Fatalf("build the node: %v", err)

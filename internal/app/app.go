@@ -27,6 +27,7 @@ import (
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/fetch"
 	"github.com/eggapi/eggapi/internal/id"
+	"github.com/eggapi/eggapi/internal/mail"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/provider"
 	"github.com/eggapi/eggapi/internal/ratelimit"
@@ -45,6 +46,8 @@ type Options struct {
 	Work     bool             // works the queues
 	// WebhookSchedule replaces the delays between tries; nil = what the configuration says.
 	WebhookSchedule []time.Duration
+	// Mail replaces the mail server; nil = what the configuration says.
+	Mail mail.Transport
 	// Providers are added to the built-in ones, or replace them.
 	Providers provider.Registry
 }
@@ -98,6 +101,9 @@ func (n *Node) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.buildMail(); err != nil {
+		return err
+	}
 	if err := n.buildAuth(); err != nil {
 		return err
 	}
@@ -135,6 +141,27 @@ func openStore(ctx context.Context, c config.Config) (*storage.Store, error) {
 	return store, fault.Wrap(err, "open the storage")
 }
 
+// buildMail finds out how mails are sent; not at all when nothing is configured.
+func (n *Node) buildMail() error {
+	if n.o.Mail != nil || n.o.Config.SMTPURL == "" {
+		return nil
+	}
+	s, err := mail.NewServer(n.o.Config.SMTPURL.Reveal())
+	if err != nil {
+		return fmt.Errorf("EGGAPI_SMTP_URL: %w", err)
+	}
+	n.o.Mail = s
+	return nil
+}
+
+// outbox takes mails for the queue, which is made later.
+func (n *Node) outbox() *mail.Outbox {
+	if n.o.Mail == nil {
+		return mail.NewOutbox(nil, n.o.Logger)
+	}
+	return mail.NewOutbox(func() mail.Inserter { return n.Tasks.River }, n.o.Logger)
+}
+
 func (n *Node) buildAuth() error {
 	c := n.o.Config
 	secrets := make([]string, len(c.AuthSecrets))
@@ -144,6 +171,8 @@ func (n *Node) buildAuth() error {
 	var err error
 	n.Sessions, err = auth.NewSessions(auth.SessionConfig{
 		Pool: n.Pool, Clock: n.o.Clock, Logger: n.o.Logger, Secrets: secrets, Secure: strings.HasPrefix(c.PublicURL, "https://"),
+		PublicURL: strings.TrimSuffix(c.PublicURL, "/"), Origins: c.TrustedOrigins, Mail: n.outbox(),
+		CookiePrefix: c.CookiePrefix,
 	})
 	if err != nil {
 		return fmt.Errorf("EGGAPI_AUTH_SECRETS: %w", err)
@@ -198,7 +227,8 @@ func (n *Node) buildHandler(ctx context.Context) error {
 		Contract: gen.Contract, Handlers: h, Keys: n.Keyring, Sessions: n.Sessions, Files: files{n.store, n.o.Logger}, Pages: pages,
 		Translate: pg.Public, Registry: n.o.Registry, Logger: n.o.Logger, Clock: n.o.Clock,
 		TrustedOrigins: append([]string{strings.TrimSuffix(c.PublicURL, "/")}, c.TrustedOrigins...), TrustedProxies: c.TrustedProxies,
-		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), SharedLimits: n.limits, MaxRequests: c.MaxRequests,
+		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), SignInLimit: perMinute(c.SignInLimit), SharedLimits: n.limits,
+		MaxRequests: c.MaxRequests,
 	})
 	n.Handler = e
 	return err
@@ -223,6 +253,11 @@ func (n *Node) shareLimits() error {
 // rule allows a burst of twice what is allowed per second.
 func rule(perSecond float64) ratelimit.Rule {
 	return ratelimit.Rule{PerSecond: perSecond, Burst: max(1, int(2*perSecond))}
+}
+
+// perMinute allows what is allowed in a minute all at once.
+func perMinute(n float64) ratelimit.Rule {
+	return ratelimit.Rule{PerSecond: n / 60, Burst: max(1, int(n))}
 }
 
 func nodeName(now time.Time) string {

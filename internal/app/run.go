@@ -12,7 +12,9 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/mail"
 	"github.com/eggapi/eggapi/internal/pg"
 	"github.com/eggapi/eggapi/internal/task"
 	"github.com/eggapi/eggapi/internal/webhook"
@@ -26,7 +28,9 @@ const (
 	// Longer than any task may take: a task's own lease tells much sooner that its worker died.
 	rescueAfter        = 15 * time.Minute
 	webhookSweepEvery  = 30 * time.Second
+	expiryEvery        = 10 * time.Minute
 	completedRetention = 5 * time.Minute
+	mailWorkers        = 4 // mail servers count connections
 )
 
 // newRiver gives a client that inserts jobs, and works them too when the node does.
@@ -43,6 +47,12 @@ func newRiver(n *Node) (*task.River, error) {
 		cfg.Workers = river.NewWorkers()
 		river.AddWorker(cfg.Workers, &task.Advancer{Tasks: n.tasks})
 		river.AddWorker(cfg.Workers, n.deliverer)
+		if n.o.Mail != nil {
+			cfg.Queues[mail.Queue] = river.QueueConfig{MaxWorkers: mailWorkers}
+			river.AddWorker(cfg.Workers, mail.NewSender(mail.SenderConfig{
+				Pool: n.Pool, Transport: n.o.Mail, Link: n.Sessions.MailLink, Clock: n.o.Clock, Logger: n.o.Logger,
+			}))
+		}
 	}
 	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(n.pools.queue), cfg)
 	return client, fault.Wrap(err, "make the queue's client")
@@ -72,12 +82,39 @@ func (n *Node) Start(ctx context.Context) error {
 		wg.Go(func() { n.Tasks.Sweep(ctx) })
 		wg.Go(func() { task.NewKeeper(n.Pool, n.o.Logger, n.o.Clock).Run(ctx) })
 		wg.Go(func() { n.sweepWebhooks(ctx) })
+		wg.Go(func() { n.warnOfExpiry(ctx) })
 	}
 	go func() {
 		wg.Wait()
 		close(n.done)
 	}()
 	return nil
+}
+
+// warnOfExpiry writes to the owners of keys that expire.
+func (n *Node) warnOfExpiry(ctx context.Context) {
+	tick := time.NewTicker(expiryEvery)
+	defer tick.Stop()
+	for {
+		if err := n.WarnOfExpiry(ctx); err != nil && ctx.Err() == nil {
+			n.o.Logger.WarnContext(ctx, "owners of keys that expire could not be told; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// WarnOfExpiry puts mails to the owners of keys that expire on their way.
+func (n *Node) WarnOfExpiry(ctx context.Context) error {
+	letters := n.outbox()
+	return n.Keyring.WarnOfExpiry(ctx, func(ctx context.Context, tx pg.Tx, e auth.Expiring) error {
+		return letters.Enqueue(ctx, tx, mail.Message{Template: mail.KeyExpires, UserID: e.UserID, Values: map[string]string{
+			"name": e.Name, "hint": e.Hint, "expires_at": e.ExpiresAt.UTC().Format("2 January 2006 15:04 UTC"),
+		}})
+	})
 }
 
 func (n *Node) sweepWebhooks(ctx context.Context) {

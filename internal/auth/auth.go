@@ -2,7 +2,7 @@
 //
 // Owns: API keys and what is remembered of them, Better Auth's sessions, cookies and passwords, the principal.
 // Does not own: HTTP, who may do what (the gate and the handlers), how often one may try (ratelimit).
-// May touch: gen/db, pg, fault, audit, id.
+// May touch: gen/db, pg, fault, audit, id, mail.
 // Always true: a key is looked up only by the digest of all of it; no secret is stored, logged or repeated in an error.
 package auth
 

@@ -1,6 +1,9 @@
 package auth
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Cookie is a cookie for the browser. It is always HttpOnly, SameSite=Lax and Path=/.
 type Cookie struct {
@@ -24,10 +27,15 @@ func WithCookies(ctx context.Context) (context.Context, *Cookies) {
 // List gives the cookies in the order they were set.
 func (c *Cookies) List() []Cookie { return c.list }
 
-// setCookies does nothing when nobody collects, as outside a request.
+// setCookies does nothing when nobody collects, as outside a request. The last cookie of a name is the one that counts.
 func setCookies(ctx context.Context, cookies ...Cookie) {
-	if c, ok := ctx.Value(cookiesKey{}).(*Cookies); ok {
-		c.list = append(c.list, cookies...)
+	c, ok := ctx.Value(cookiesKey{}).(*Cookies)
+	if !ok {
+		return
+	}
+	for _, cookie := range cookies {
+		c.list = slices.DeleteFunc(c.list, func(before Cookie) bool { return before.Name == cookie.Name })
+		c.list = append(c.list, cookie)
 	}
 }
 
@@ -48,8 +56,18 @@ func (s *Sessions) setSessionCookies(ctx context.Context, token string, forget b
 }
 
 // clearSessionCookies removes all that Better Auth may have set.
-func (s *Sessions) clearSessionCookies(ctx context.Context) {
-	setCookies(ctx, s.cleared(s.CookieName()), s.cleared(s.name("session_data")), s.cleared(s.DontRememberName()))
+func (s *Sessions) clearSessionCookies(ctx context.Context) { setCookies(ctx, s.clears()...) }
+
+func (s *Sessions) clears() []Cookie {
+	return []Cookie{s.cleared(s.CookieName()), s.cleared(s.name("session_data")), s.cleared(s.DontRememberName())}
+}
+
+// Clearing gives the cookies that take a session which is no more out of the browser; none for a cookie that was never ours.
+func (s *Sessions) Clearing(cookieValue string) []Cookie {
+	if _, ok := VerifyCookie(cookieValue, s.secrets...); !ok {
+		return nil
+	}
+	return s.clears()
 }
 
 func (s *Sessions) cleared(name string) Cookie {

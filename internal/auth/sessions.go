@@ -11,6 +11,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/fault"
+	"github.com/eggapi/eggapi/internal/mail"
 	"github.com/eggapi/eggapi/internal/pg"
 )
 
@@ -35,9 +36,12 @@ type SessionConfig struct {
 	Pool         *pgxpool.Pool
 	Clock        func() time.Time
 	Logger       *slog.Logger
-	Secrets      []string // the first signs, any of them verifies; each at least 32 bytes
-	Secure       bool     // cookies are for https only, and their names begin with __Secure-
-	CookiePrefix string   // "" = better-auth
+	Secrets      []string     // the first signs, any of them verifies; each at least 32 bytes
+	Secure       bool         // cookies are for https only, and their names begin with __Secure-
+	CookiePrefix string       // "" = better-auth
+	PublicURL    string       // what links in mails begin with, without a slash at the end
+	Origins      []string     // besides PublicURL, of pages that a browser may be sent on to
+	Mail         *mail.Outbox // nil = mails are dropped
 }
 
 // Sessions are Better Auth's: the same tables, cookies and password hashes as its version 1.7.
@@ -48,6 +52,10 @@ type Sessions struct {
 	secrets []string
 	secure  bool
 	prefix  string
+
+	publicURL string
+	origins   []string
+	mail      *mail.Outbox
 }
 
 // NewSessions fails when there is no secret, or one that is short or publicly known.
@@ -66,7 +74,11 @@ func NewSessions(c SessionConfig) (*Sessions, error) {
 	if c.CookiePrefix == "" {
 		c.CookiePrefix = defaultCookiePrefix
 	}
+	if c.Mail == nil {
+		c.Mail = &mail.Outbox{}
+	}
 	return &Sessions{
+		publicURL: c.PublicURL, origins: append([]string{c.PublicURL}, c.Origins...), mail: c.Mail,
 		pool: c.Pool, clock: c.Clock, logger: c.Logger, secrets: slices.Clone(c.Secrets),
 		secure: c.Secure, prefix: c.CookiePrefix,
 	}, nil

@@ -19,7 +19,8 @@ type SignUp struct {
 	Email      string
 	Password   string // 8 to 128 UTF-16 code units
 	Image      *string
-	RememberMe *bool // nil = true
+	Page       string // to go on to from the mail that verifies the address; "" = the first page
+	RememberMe *bool  // nil = true
 	Caller     Caller
 }
 
@@ -45,6 +46,9 @@ func (s *Sessions) SignUp(ctx context.Context, in SignUp) (SignedIn, error) {
 	if !ok {
 		return SignedIn{}, problemEmailSchema
 	}
+	if in.Page != "" && !s.Trusts(in.Page) {
+		return SignedIn{}, problemCallback
+	}
 	if err := checkPassword(in.Password); err != nil {
 		return SignedIn{}, err
 	}
@@ -63,6 +67,9 @@ func (s *Sessions) SignUp(ctx context.Context, in SignUp) (SignedIn, error) {
 	o := opening{forget: forgets(in.RememberMe), caller: in.Caller, now: s.now(), action: "session.sign_up"}
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		if o.user, err = insertUser(ctx, tx, o.now, in, hash); err != nil {
+			return err
+		}
+		if err := s.mail.Enqueue(ctx, tx, verification(o.user, in.Page)); err != nil {
 			return err
 		}
 		return s.open(ctx, tx, &o)
@@ -87,7 +94,8 @@ func insertUser(ctx context.Context, tx pgx.Tx, now time.Time, in SignUp, hash s
 
 // SignIn opens a session and sets its cookie. It fails with a Problem for a malformed address, a
 // password over 128 UTF-16 code units, a wrong address or password (which of the two cannot be told,
-// not by the time it takes either) or a banned user, and with RateLimited as SignUp does.
+// not by the time it takes either) or a banned user, and with RateLimited as SignUp does and when the
+// account has to wait after wrong passwords, even for the right one.
 func (s *Sessions) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 	email, ok := normalEmail(in.Email)
 	if !ok {
@@ -102,7 +110,7 @@ func (s *Sessions) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 	}
 	o := opening{user: user, forget: forgets(in.RememberMe), caller: in.Caller, now: s.now(), action: "session.sign_in"}
 	if suspended(user.Banned, user.BanExpires, o.now) {
-		return SignedIn{}, problemBanned
+		return SignedIn{}, ProblemBanned
 	}
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) error { return s.open(ctx, tx, &o) })
 	return s.welcome(ctx, o, err)
@@ -110,23 +118,21 @@ func (s *Sessions) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 
 // verified gives the user with this address and password.
 func (s *Sessions) verified(ctx context.Context, email, password string) (db.User, error) {
+	g, err := s.guess(ctx, email)
+	if err != nil {
+		return db.User{}, err
+	}
 	row, err := pg.Q.UserByEmail(ctx, s.pool, email)
 	if err != nil && !pg.NoRows(err) {
+		g.uncount(ctx)
 		return db.User{}, pg.Public(fault.Wrap(err, "look for a user"))
 	}
-	if err != nil || row.Password == nil {
-		if err := wasteTime(ctx, password); err != nil {
-			return db.User{}, err
-		}
-		s.logger.InfoContext(ctx, "sign-in refused", "reason", "no user has this address and a password")
-		return db.User{}, problemCredentials
-	}
-	ok, err := VerifyPassword(ctx, password, *row.Password)
+	ok, err := g.verify(ctx, password, row.Password)
 	if err != nil {
 		return db.User{}, err
 	}
 	if !ok {
-		s.logger.InfoContext(ctx, "sign-in refused", "reason", "wrong password", "user_id", row.User.ID)
+		s.logger.InfoContext(ctx, "sign-in refused", "user_id", row.User.ID, "has_password", row.Password != nil)
 		return db.User{}, problemCredentials
 	}
 	return row.User, nil
@@ -139,6 +145,8 @@ type opening struct {
 	caller Caller
 	now    time.Time
 	action string
+	target string // of the action; "" = the session
+	ended  int64  // other sessions, for the log
 	token  string
 }
 
@@ -165,8 +173,13 @@ func (s *Sessions) open(ctx context.Context, tx pgx.Tx, o *opening) error {
 	if replaced.ID != "" {
 		details["replaced"] = replaced.ID
 	}
+	if o.target == "" {
+		o.target = row.ID
+	} else {
+		details["session"], details["ended"] = row.ID, o.ended
+	}
 	return audit.Write(ctx, tx, o.now, audit.Act{
-		Actor: actor(o.user.ID, o.caller), Action: o.action, Target: row.ID, Details: details,
+		Actor: actor(o.user.ID, o.caller), Action: o.action, Target: o.target, Details: details,
 	})
 }
 

@@ -124,9 +124,10 @@ func (anyKey) CountRequest(context.Context, auth.Principal) error { return nil }
 
 type noSession struct{}
 
-func (noSession) CookieName() string        { return "session" }
-func (noSession) DontRememberName() string  { return "dont" }
-func (noSession) DontRemembers(string) bool { return false }
+func (noSession) CookieName() string            { return "session" }
+func (noSession) DontRememberName() string      { return "dont" }
+func (noSession) DontRemembers(string) bool     { return false }
+func (noSession) Clearing(string) []auth.Cookie { return nil }
 func (noSession) Authenticate(context.Context, string) (auth.Principal, error) {
 	return auth.Principal{}, nil
 }

@@ -62,9 +62,12 @@ type Config struct {
 	IPLimit          float64        `env:"EGGAPI_IP_LIMIT" envDefault:"100"`
 	KeyLimit         float64        `env:"EGGAPI_KEY_LIMIT" envDefault:"100"`
 	RedisURL         Secret         `env:"EGGAPI_REDIS_URL"`
+	SignInLimit      float64        `env:"EGGAPI_SIGN_IN_LIMIT" envDefault:"30"`
 	MaxRequests      int            `env:"EGGAPI_MAX_REQUESTS" envDefault:"1024"`
 	AuthSecrets      []Secret       `env:"EGGAPI_AUTH_SECRETS"`
+	CookiePrefix     string         `env:"EGGAPI_COOKIE_PREFIX" envDefault:"better-auth"`
 	SealKeys         []Secret       `env:"EGGAPI_SEAL_KEYS"`
+	SMTPURL          Secret         `env:"EGGAPI_SMTP_URL"`
 	StorageURL       string         `env:"EGGAPI_STORAGE_URL"`
 	FilesURL         string         `env:"EGGAPI_FILES_URL"`
 	GeminiAPIKey     Secret         `env:"EGGAPI_GEMINI_API_KEY"`
@@ -97,7 +100,7 @@ func Load() (Config, error) {
 	if c.DrainSeconds < 0 || c.ShutdownSeconds < 1 {
 		return Config{}, errors.New("read the settings: EGGAPI_DRAIN_SECONDS must not be negative, EGGAPI_SHUTDOWN_SECONDS at least 1")
 	}
-	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || c.IPLimit < 0 || c.KeyLimit < 0 || c.MaxRequests < 0 || c.TaskLeaseSeconds < 3 {
+	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || c.IPLimit < 0 || c.KeyLimit < 0 || c.SignInLimit < 0 || c.MaxRequests < 0 || c.TaskLeaseSeconds < 3 {
 		return Config{}, errors.New("read the settings: worker counts must be at least 1, EGGAPI_DATABASE_CONNS at least 4, limits not negative, EGGAPI_TASK_LEASE_SECONDS at least 3")
 	}
 	if c.WebhookLogDays < 0 {

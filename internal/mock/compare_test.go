@@ -32,6 +32,7 @@ var patterns = []struct {
 	{regexp.MustCompile(`\begg_(live|test)_\w{4}…\w{4}`), "${1}_HINT"},
 	{regexp.MustCompile(`\begg_(live|test)_\w{38}\b`), "${1}_KEY"},
 	{regexp.MustCompile(`whsec_[\w+/=]{44}`), "SECRET"},
+	{regexp.MustCompile(`([?&]token)=\w{24}\b`), "${1}=TOKEN"},
 	{regexp.MustCompile(`(session_token|dont_remember)=[\w%.+/=-]+;`), "${1}=COOKIE;"},
 }
 

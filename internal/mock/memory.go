@@ -24,6 +24,7 @@ type memory struct {
 	claims   shelf[claim]      // by owner, environment and Idempotency-Key
 	rotated  shelf[rotated]    // answers that may be lost, by owner and Idempotency-Key
 	entries  shelf[entry]      // by transaction
+	resets   shelf[reset]      // by token
 }
 
 // secret opens a key.
@@ -57,6 +58,12 @@ type claim struct {
 	fingerprint string
 	job         *job
 	expiresAt   time.Time
+}
+
+// reset is what the link of a password reset is good for.
+type reset struct {
+	userID    string
+	expiresAt time.Time
 }
 
 // entry is a user's side of a transaction.

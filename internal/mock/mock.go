@@ -83,6 +83,7 @@ func New(ctx context.Context, o Options) (*Mock, error) {
 	var err error
 	m.cookies, err = auth.NewSessions(auth.SessionConfig{
 		Clock: o.Clock, Logger: o.Logger, Secrets: []string{m.secret}, Secure: strings.HasPrefix(o.PublicURL, "https://"),
+		PublicURL: o.PublicURL, Origins: o.TrustedOrigins,
 	})
 	if err != nil {
 		return nil, fault.Wrap(err, "prepare the sessions")

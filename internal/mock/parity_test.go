@@ -2,6 +2,7 @@ package mock_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 type side struct {
 	url  string
 	vars map[string]string
+	link func() string // of the newest mail
 }
 
 // step is a request that is sent to both. Words in braces stand for what an earlier step kept.
@@ -26,6 +28,7 @@ type step struct {
 	header string            // one a line
 	keep   map[string]string // variable to member of the answer
 	cookie string            // variable that keeps the session's cookie
+	mailed string            // variable that keeps the path of the newest mail's link
 	wait   bool              // until the task has ended
 	until  int               // the status to wait for, where the service takes a moment to know
 }
@@ -63,6 +66,11 @@ func (s *side) run(t *testing.T, st step) plain {
 			t.Errorf("%s: %s answered without %s: %d %s", st.name, s.url, member, got.status, got.body)
 		}
 	}
+	if st.mailed != "" {
+		s.vars[st.mailed] = strings.TrimPrefix(s.link(), s.url)
+		_, last, _ := strings.Cut(s.vars[st.mailed], "/reset-password/")
+		s.vars[st.mailed+" token"], _, _ = strings.Cut(last, "?")
+	}
 	if st.cookie != "" {
 		for _, c := range (&http.Response{Header: got.header}).Cookies() {
 			if strings.HasSuffix(c.Name, "session_token") {
@@ -79,10 +87,16 @@ func TestParity_MockAnswersAsTheServiceDoes(t *testing.T) {
 	t.Parallel()
 	// Limits are on, so that their headers are compared too.
 	const limit = 5000
-	s := apitest.New(t, apitest.Options{IPLimit: limit, KeyLimit: limit})
+	box, log, mails := &apitest.Mailbox{}, &lines{}, 0
+	s := apitest.New(t, apitest.Options{IPLimit: limit, KeyLimit: limit, Mail: box})
 	service := &side{url: s.URL, vars: map[string]string{"origin": s.URL}}
-	mocked := &side{vars: map[string]string{}}
-	mocked.url = newMock(t, mock.Options{IPLimit: limit, KeyLimit: limit})
+	service.link = func() string {
+		mails++
+		_, link := box.Link(t, mails)
+		return link
+	}
+	mocked := &side{vars: map[string]string{}, link: log.link}
+	mocked.url = newMock(t, mock.Options{IPLimit: limit, KeyLimit: limit, Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	mocked.vars["origin"] = mocked.url
 	steps, succeeded := 0, map[string]bool{}
 	for _, story := range []struct {
@@ -99,6 +113,7 @@ func TestParity_MockAnswersAsTheServiceDoes(t *testing.T) {
 		{"usage", usageStory()},
 		{"models", modelStory()},
 		{"system", systemStory()},
+		{"user of a session", sessionUserStory()},
 		{"farewell", farewellStory()},
 	} {
 		for _, st := range story.steps {
@@ -150,6 +165,11 @@ func (s step) keepingCookie(variable string) step {
 	return s
 }
 
+func (s step) mailing(variable string) step {
+	s.mailed = variable
+	return s
+}
+
 func (s step) untilEnd() step {
 	s.wait = true
 	return s
@@ -169,7 +189,7 @@ func sessionStory() []step {
 		signUp("long password in surrogates", "ada@example.com", strings.Repeat("🥚", 65)),
 		post("no body", signUpPath, "", ""),
 		post("unknown member", signUpPath, `{"name":"Ada"}`, ""),
-		signUp("sign up", "Ada@example.com", good).keeping("user", "user.id").keepingCookie("ada"),
+		signUp("sign up", "Ada@example.com", good).keeping("user", "user.id").keepingCookie("ada").mailing("welcome"),
 		signUp("taken address", "ada@EXAMPLE.com", good),
 		signIn("wrong password", "ada@example.com", "wrong horse 1"),
 		signIn("unknown address", "eve@example.com", good),

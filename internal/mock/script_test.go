@@ -15,7 +15,7 @@ import (
 // request makes a request that the gate lets through, with the contract's own example for a body.
 func (o operation) request(t *testing.T, ada http.Header) call {
 	t.Helper()
-	c := call{method: o.method, path: strings.ReplaceAll(o.path, "{id}", "x"), header: http.Header{}}
+	c := call{method: o.method, path: strings.NewReplacer("{id}", "x", "{token}", "x").Replace(o.path), header: http.Header{}}
 	for _, requirement := range *o.Security {
 		if _, byKey := requirement["apiKey"]; byKey {
 			c.header = withKey(mock.Key)
@@ -25,6 +25,7 @@ func (o operation) request(t *testing.T, ada http.Header) call {
 			c.header = ada.Clone()
 		}
 	}
+	c.path += map[string]string{"verifyEmail": "?token=x", "resetPasswordCallback": "?callbackURL=/"}[o.OperationID]
 	if o.RequestBody == nil {
 		return c
 	}

@@ -40,6 +40,9 @@ func (m *Mock) SignUpEmail(ctx context.Context, r api.SignUpEmailRequestObject) 
 	if !emailPattern.MatchString(r.Body.Email) {
 		return nil, problemEmailSchema
 	}
+	if page := orEmpty(r.Body.CallbackURL); page != "" && !m.cookies.Trusts(page) {
+		return nil, problemCallback
+	}
 	hash, err := auth.HashPassword(ctx, r.Body.Password)
 	if err != nil {
 		return nil, err
@@ -56,6 +59,7 @@ func (m *Mock) SignUpEmail(ctx context.Context, r api.SignUpEmailRequestObject) 
 	m.memory.users.put(u.row.ID, u)
 	reference := "mock"
 	m.memory.post(u.row.ID, db.LedgerEntry{Kind: "top_up", AmountMicros: welcomeMicros, Reference: &reference, CreatedAt: m.now()})
+	m.mailAbout(ctx, u, auth.EmailToken{}, orEmpty(r.Body.CallbackURL))
 	token := m.open(ctx, u, r.Body.RememberMe)
 	return api.SignUpEmail200JSONResponse{Token: token, User: handlers.ToAuthUser(u.row)}, nil
 }

@@ -23,7 +23,7 @@ var (
 // does, the refusal is that of the first scheme whose credential was present, else of the first scheme.
 func (s *server) authenticate(c echo.Context, op *operation) (auth.Principal, error) {
 	if op.betterAuth {
-		return auth.Principal{}, s.checkBetterAuthOrigin(c.Request())
+		return s.authenticateBetterAuth(c, op)
 	}
 	if len(op.alternatives) == 0 {
 		return auth.Principal{}, nil
@@ -116,6 +116,34 @@ func (s *server) checkBetterAuthOrigin(r *http.Request) error {
 		return nil
 	}
 	return errOrigin
+}
+
+// authenticateBetterAuth is authenticate for Better Auth's own operations, in its order and its words. Those that need no
+// session look for one themselves.
+func (s *server) authenticateBetterAuth(c echo.Context, op *operation) (auth.Principal, error) {
+	r := c.Request()
+	if err := s.checkBetterAuthOrigin(r); err != nil {
+		return auth.Principal{}, err
+	}
+	if len(op.alternatives) == 0 || op.optional {
+		return auth.Principal{}, nil
+	}
+	cookie := firstCookie(r, s.Sessions.CookieName())
+	// A present Authorization header alone decides, and it is no session.
+	if cookie == "" || len(r.Header.Values(echo.HeaderAuthorization)) > 0 {
+		return auth.Principal{}, auth.ProblemUnauthorized
+	}
+	p, err := s.Sessions.Authenticate(r.Context(), cookie)
+	switch fault.CodeOf(err) { //nolint:exhaustive // the others are what they are
+	case fault.Unauthorized:
+		for _, cleared := range s.Sessions.Clearing(cookie) {
+			http.SetCookie(c.Response(), toHTTPCookie(cleared))
+		}
+		return auth.Principal{}, auth.ProblemUnauthorized
+	case fault.Forbidden:
+		return auth.Principal{}, auth.ProblemBanned
+	}
+	return p, err
 }
 
 func requestOrigin(r *http.Request) string {

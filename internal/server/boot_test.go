@@ -78,9 +78,14 @@ func TestNew_RefusesAContractItCouldNotEnforce(t *testing.T) {
 			refusal(doc, "404")["x-error-codes"] = []any{"NOT_FOUND", "CONFLICT"}
 		}, "response 404: error code CONFLICT has no row with this status"},
 		"a default response": {func(doc *openapi3.T) { tasks(doc).Responses.Set("default", tasks(doc).Responses.Value("400")) }, "response default: name each status"},
-		"a session that Better Auth needs": {func(doc *openapi3.T) {
-			doc.Paths.Value("/api/auth/sign-out").Post.Security = &openapi3.SecurityRequirements{{"session": {}}}
-		}, "an operation of Better Auth is open, or welcomes a session"},
+		"a key that Better Auth needs": {func(doc *openapi3.T) {
+			doc.Paths.Value("/api/auth/sign-out").Post.Security = &openapi3.SecurityRequirements{{"apiKey": {}}}
+			doc.Paths.Value("/api/auth/sign-out").Post.Extensions["x-scopes"] = []any{}
+		}, "an operation of Better Auth is open, welcomes a session, or needs one"},
+		"a key beside a session that Better Auth needs": {func(doc *openapi3.T) {
+			doc.Paths.Value("/api/auth/sign-out").Post.Security = &openapi3.SecurityRequirements{{"session": {}}, {"apiKey": {}}}
+			doc.Paths.Value("/api/auth/sign-out").Post.Extensions["x-scopes"] = []any{}
+		}, "an operation of Better Auth is open, welcomes a session, or needs one"},
 		"deprecated without dates": {func(doc *openapi3.T) { tasks(doc).Deprecated = true }, "deprecated, x-deprecated-at and x-sunset go together"},
 		"a sunset of what is not deprecated": {func(doc *openapi3.T) {
 			tasks(doc).Extensions = map[string]any{"x-sunset": "2027-06-01"}

@@ -44,6 +44,7 @@ type operation struct {
 	cost         int
 	betterAuth   bool // errors in Better Auth's format, and its Origin rules
 	noIPLimit    bool
+	signInLimit  bool     // has the narrow limit of what guesses passwords or sends mails
 	bounded      bool     // its handler counts among those that run
 	notices      []notice // of its deprecation
 	shortcut     *shortcut
@@ -115,7 +116,7 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		id: op.OperationID, method: method, echoPath: pathParameter.ReplaceAllString(path, ":$1"),
 		hasBody: op.RequestBody != nil, queryNames: map[string]bool{}, cost: 1,
 		betterAuth: op.Extensions["x-error-format"] == "better-auth",
-		noIPLimit:  op.Extensions["x-no-ip-limit"] == true,
+		noIPLimit:  op.Extensions["x-no-ip-limit"] == true, signInLimit: op.Extensions["x-sign-in-limit"] == true,
 		// Probes tell whether the process lives, not whether it is busy; the contract itself costs nothing.
 		bounded:  op.Extensions["x-no-ip-limit"] != true && op.Responses.Value("503") != nil,
 		shortcut: newShortcut(doc, item, op),
@@ -148,8 +149,9 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		sort.Strings(schemes)
 		o.alternatives = append(o.alternatives, schemes)
 	}
-	if welcome := o.optional && len(o.alternatives) == 1 && o.alternatives[0][0] == schemeSession; o.betterAuth && !welcome && len(*op.Security) > 0 {
-		return nil, fmt.Errorf("an operation of Better Auth is open, or welcomes a session and needs none")
+	onlySession := len(o.alternatives) == 1 && slices.Equal(o.alternatives[0], []string{schemeSession})
+	if o.betterAuth && len(*op.Security) > 0 && !onlySession {
+		return nil, fmt.Errorf("an operation of Better Auth is open, welcomes a session, or needs one; nothing else")
 	}
 	for _, parameters := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, p := range parameters {

@@ -74,7 +74,8 @@ func (receptionist) CookieName() string { return "session" }
 func (receptionist) DontRememberName() string { return "forget" }
 
 // DontRemembers remembers.
-func (receptionist) DontRemembers(string) bool { return false }
+func (receptionist) DontRemembers(string) bool     { return false }
+func (receptionist) Clearing(string) []auth.Cookie { return nil }
 
 // Authenticate knows goodSession.
 func (receptionist) Authenticate(_ context.Context, cookie string) (auth.Principal, error) {

@@ -34,6 +34,7 @@ type SessionAuthenticator interface {
 	CookieName() string
 	DontRememberName() string
 	DontRemembers(cookieValue string) bool
+	Clearing(cookieValue string) []auth.Cookie
 	Authenticate(ctx context.Context, cookieValue string) (auth.Principal, error)
 }
 
@@ -54,6 +55,7 @@ type Deps struct {
 	BodyLimitBytes int64          // 0 = 1 MiB
 	IPLimit        ratelimit.Rule // zero = off
 	KeyLimit       ratelimit.Rule // zero = off
+	SignInLimit    ratelimit.Rule // per address and operation that guesses or sends mail; zero = off
 	MaxRequests    int            // with handlers at a time; 0 = no bound
 	// SharedLimits keeps the two limits for all processes together. Optional: without it each counts for itself.
 	SharedLimits *ratelimit.Shared
@@ -78,6 +80,9 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	}
 	if s.keyLimit, err = newLimits("key", d.KeyLimit, d); err != nil {
 		return nil, fmt.Errorf("set the limit per key: %w", err)
+	}
+	if s.signInLimit, err = newSignInLimit(d.SignInLimit, d.Clock); err != nil {
+		return nil, fmt.Errorf("set the limit for signing in: %w", err)
 	}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -104,6 +109,8 @@ type server struct {
 	ipLimit  *limits
 	keyLimit *limits
 	crowd    crowd
+
+	signInLimit *signInLimit
 }
 
 // door is every step that is the same for all requests. It is one middleware, since echo puts those it is given

@@ -13,7 +13,7 @@ var listRules = []Rule{
 
 // isPaged tells lists from what is named a list and answers with all there is, as a bare array.
 func isPaged(op *Operation) bool {
-	return strings.HasPrefix(op.ID, "list") && listData(op).Get("type").Text() != "array"
+	return strings.HasPrefix(op.ID, "list") && !op.BetterAuth && listData(op).Get("type").Text() != "array"
 }
 
 func listParameters(_ *Contract, op *Operation) []Finding {

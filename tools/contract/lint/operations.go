@@ -20,7 +20,10 @@ const longestSummary = 60
 var (
 	camel = regexp.MustCompile(`^[a-z]+([A-Z]+[a-z0-9]*)*$`)
 	// verbs that operations begin with; a new one is added here, after asking whether an old one would do.
-	verbs = []string{"create", "generate", "get", "list", "receive", "remove", "replace", "revoke", "rotate", "sign", "summarize", "update"}
+	verbs = []string{
+		"change", "create", "delete", "generate", "get", "list", "receive", "remove", "replace", "request", "reset", "revoke", "rotate", "send", "sign",
+		"summarize", "update", "verify",
+	}
 )
 
 func operationID(_ *Contract, op *Operation) []Finding {
