@@ -66,11 +66,11 @@ func (s seeded) usable(ctx context.Context, n devNode) bool {
 
 func newAccount(ctx context.Context, n devNode) (seeded, error) {
 	s := seeded{Email: demoEmail, Password: strings.ToLower(strings.NewReplacer("+", "", "/", "", "=", "").Replace(randomText()))[:16]}
-	in, err := n.node.Sessions.SignUp(ctx, auth.SignUp{Name: "Demo", Email: s.Email, Password: s.Password})
+	in, err := n.node.Sessions.SignUp(ctx, auth.SignUp{Name: "Demo", Email: s.Email, Password: s.Password, NoMail: true})
 	if problem := new(auth.Problem); errors.As(err, &problem) {
 		// The address is taken and its password forgotten: dev.json was removed.
 		s.Email = "demo-" + s.Password[:6] + "@example.com"
-		in, err = n.node.Sessions.SignUp(ctx, auth.SignUp{Name: "Demo", Email: s.Email, Password: s.Password})
+		in, err = n.node.Sessions.SignUp(ctx, auth.SignUp{Name: "Demo", Email: s.Email, Password: s.Password, NoMail: true})
 	}
 	if err != nil {
 		return seeded{}, err

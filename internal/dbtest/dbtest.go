@@ -69,6 +69,26 @@ func NewURL(t testing.TB) string {
 	return pgtestdb.Custom(t, s.config, migrator{}).URL()
 }
 
+// NewSuperuser gives a pool on the database of a URL that NewURL gave, as the user who may do everything, roles too.
+func NewSuperuser(t testing.TB, databaseURL string) *pgxpool.Pool {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		t.Fatalf("no test database: %v", err)
+	}
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatalf("read the address of the test database: %v", err)
+	}
+	u.User = url.UserPassword(s.config.User, s.config.Password)
+	pool, err := pg.Connect(t.Context(), u.String(), pg.Options{MaxConns: 2})
+	if err != nil {
+		t.Fatalf("open the test database: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
 // migrator tells pgtestdb how a template is made and when an old one will do.
 type migrator struct{}
 

@@ -119,7 +119,7 @@ func send(t *testing.T, s *Server) error {
 func TestSend_IsEncryptedAndNeverFallsBackToPlainText(t *testing.T) {
 	t.Parallel()
 	config, pool := certificate(t)
-	encrypted, plain := mailtest.New(t, mailtest.Options{TLS: config}), mailtest.New(t, mailtest.Options{})
+	encrypted, plain := mailtest.New(t, mailtest.Options{TLS: config}), mailtest.New(t, mailtest.Options{Open: true})
 	s, err := NewServer(encrypted.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -131,12 +131,13 @@ func TestSend_IsEncryptedAndNeverFallsBackToPlainText(t *testing.T) {
 	if err := send(t, s); err != nil || len(encrypted.Mails()) != 1 || !encrypted.Mails()[0].TLS {
 		t.Errorf("%v, %+v", err, encrypted.Mails())
 	}
-	s, err = NewServer(strings.ReplaceAll(plain.URL(), "tls=off", "x=y"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := send(t, s); err == nil || plain.Asked() != 0 {
-		t.Error("a server without TLS got the password or the mail")
+	for _, address := range []string{strings.ReplaceAll(plain.URL(), "tls=off", "x=y"), "smtp://" + plain.Addr() + "?from=egg@example.com"} {
+		if s, err = NewServer(address); err != nil {
+			t.Fatal(err)
+		}
+		if err := send(t, s); err == nil || plain.Asked() != 0 {
+			t.Errorf("%s, without TLS, got the password or the mail", address)
+		}
 	}
 }
 

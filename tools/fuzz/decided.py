@@ -51,12 +51,16 @@ ENTRIES = {
     "idempotency-mismatch": (RejectedPositiveData, {"generate"}, says("IDEMPOTENCY_MISMATCH")),
     "nul-in-text": (
         RejectedPositiveData,
-        {"signOut", "signInEmail", "signUpEmail", "generate", "createAPIKey", "updateAPIKey"},
+        {
+            "signOut", "signInEmail", "signUpEmail", "generate", "createAPIKey", "updateAPIKey", "revokeSession", "revokeSessions",
+            "revokeOtherSessions", "changePassword", "changeEmail", "updateUser", "deleteUser", "requestPasswordReset", "resetPassword",
+            "sendVerificationEmail",
+        },
         says("BAD_REQUEST", "request body holds a NUL character"),
     ),
     "nul-in-query": (
         RejectedPositiveData,
-        {"getSession", "listTasks", "listUsage", "summarizeUsage"},
+        {"getSession", "listTasks", "listUsage", "summarizeUsage", "resetPasswordCallback", "verifyEmail", "resetPassword"},
         says("BAD_REQUEST", "the path or query holds characters that are not allowed"),
     ),
     "expiry-in-the-past": (RejectedPositiveData, {"createAPIKey", "updateAPIKey"}, field("expires_at", "future")),
@@ -64,11 +68,43 @@ ENTRIES = {
     "email-of-better-auth": (RejectedPositiveData, {"signInEmail"}, says("INVALID_EMAIL")),
     "email-schema-of-better-auth": (
         RejectedPositiveData,
-        {"signUpEmail"},
+        {"signUpEmail", "requestPasswordReset", "sendVerificationEmail"},
         says("VALIDATION_ERROR", "[body.email] Invalid email address"),
     ),
-    "password-too-short": (RejectedPositiveData, {"signUpEmail"}, says("PASSWORD_TOO_SHORT")),
-    "password-too-long": (RejectedPositiveData, {"signInEmail", "signUpEmail"}, says("PASSWORD_TOO_LONG")),
+    "new-email-schema-of-better-auth": (
+        RejectedPositiveData,
+        {"changeEmail"},
+        says("VALIDATION_ERROR", "[body.newEmail] Invalid email address"),
+    ),
+    "password-too-short": (
+        RejectedPositiveData,
+        {"signUpEmail", "changePassword", "resetPassword"},
+        says("PASSWORD_TOO_SHORT"),
+    ),
+    "password-too-long": (
+        RejectedPositiveData,
+        {"signInEmail", "signUpEmail", "changePassword", "resetPassword", "deleteUser"},
+        says("PASSWORD_TOO_LONG"),
+    ),
+    "wrong-present-password": (RejectedPositiveData, {"changePassword", "deleteUser"}, says("INVALID_PASSWORD")),
+    "password-tried-too-often": (
+        RejectedPositiveData,
+        {"signInEmail", "changePassword", "deleteUser"},
+        says("TOO_MANY_REQUESTS", "Too many wrong passwords; try again later"),
+    ),
+    "page-not-trusted": (
+        RejectedPositiveData,
+        {"signUpEmail", "changeEmail", "deleteUser", "sendVerificationEmail", "resetPasswordCallback", "verifyEmail"},
+        says("INVALID_CALLBACK_URL"),
+    ),
+    "page-of-a-reset-not-trusted": (RejectedPositiveData, {"requestPasswordReset"}, says("INVALID_REDIRECT_URL")),
+    "unknown-token": (
+        RejectedPositiveData,
+        {"resetPassword", "verifyEmail", "deleteUser"},
+        says("INVALID_TOKEN"),
+    ),
+    "nothing-to-update": (RejectedPositiveData, {"updateUser"}, says("NO_FIELDS_TO_UPDATE")),
+    "address-of-another": (RejectedPositiveData, {"sendVerificationEmail"}, says("EMAIL_MISMATCH")),
     "user-exists": (
         RejectedPositiveData,
         {"signUpEmail"},

@@ -1,6 +1,6 @@
 """What schemathesis must be told to walk this API: named by SCHEMATHESIS_HOOKS of cmd/eggapi/fuzz_system_test.go.
 
-Requests leave as generated, but for these things. A sign-out has a session of its own, so that the others keep
+Requests leave as generated, but for these things. What ends sessions has a user of its own, so that the others keep
 theirs. Addresses that the server would call lead to the sink of the test, not to strangers. Most tasks with the
 Idempotency-Key of the contract's example, and some users with its address, get their own, or all would be refused as
 the first one's. Besides, an account that nears its limit of keys has old ones revoked, so that creating goes on working.
@@ -27,7 +27,8 @@ EXAMPLE_KEY = "order-4711"
 KEYS_KEPT = 80  # of the 100 that an account may have
 
 lock = threading.Lock()
-spare_cookie = None  # of a session that may be signed out
+ENDING = {"signOut", "revokeSessions", "revokeOtherSessions", "changePassword", "deleteUser"}  # what ends sessions
+spare_cookie = None  # of a user whose sessions may end
 own_keys = []  # ids of keys this run has created, oldest first
 
 
@@ -38,7 +39,7 @@ def operation_id(context):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     operation = operation_id(context)
-    if operation == "signOut" and ACCOUNT and "Cookie" in case.headers:
+    if operation in ENDING and ACCOUNT and "Cookie" in case.headers:
         case.headers["Cookie"] = session_to_end()
     if not is_valid(case):
         return
@@ -54,7 +55,7 @@ def before_call(context, case, kwargs):
 def after_call(context, case, response):
     global spare_cookie
     operation = operation_id(context)
-    if operation == "signOut" and response.status_code == 200:
+    if operation in ENDING and response.status_code == 200:
         with lock:
             spare_cookie = None
     if operation == "createAPIKey" and response.status_code == 201:
@@ -94,13 +95,13 @@ def one_in_four(body):
 
 
 def session_to_end():
-    """A session that is signed in anew after each sign-out that worked."""
+    """The session of somebody new, after each time that one was ended."""
     global spare_cookie
     with lock:
         if spare_cookie is None:
             answer = requests.post(
-                SERVER + "/api/auth/sign-in/email",
-                json={"email": ACCOUNT["email"], "password": ACCOUNT["password"]},
+                SERVER + "/api/auth/sign-up/email",
+                json={"name": "Spare", "email": f"spare-{uuid.uuid4()}@example.com", "password": "correct horse 1"},
                 headers={"Origin": SERVER},
                 timeout=30,
             )

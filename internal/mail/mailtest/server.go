@@ -37,6 +37,7 @@ type Received struct {
 type Server struct {
 	addr string
 	tls  bool
+	open bool
 
 	mu     sync.Mutex
 	mails  []Received
@@ -48,6 +49,7 @@ type Server struct {
 type Options struct {
 	Addr string      // where to listen; "" = any free port
 	TLS  *tls.Config // nil = plain text
+	Open bool        // anybody may send
 	// Refuse gives the answer to the n-th recipient, counted from 1; nil takes it.
 	Refuse func(n int) error
 }
@@ -68,7 +70,7 @@ func New(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	s := &Server{addr: l.Addr().String(), tls: o.TLS != nil, refuse: o.Refuse}
+	s := &Server{addr: l.Addr().String(), tls: o.TLS != nil, open: o.Open, refuse: o.Refuse}
 	server := smtp.NewServer(s)
 	server.Domain, server.TLSConfig, server.AllowInsecureAuth = "mail.example.com", o.TLS, o.TLS == nil
 	server.ReadTimeout, server.WriteTimeout, server.MaxRecipients = 10*time.Second, 10*time.Second, 1
@@ -139,7 +141,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 
 // Mail begins a mail.
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
-	if !s.known {
+	if !s.known && !s.server.open {
 		return smtp.ErrAuthRequired
 	}
 	_, encrypted := s.conn.TLSConnectionState()
