@@ -179,7 +179,17 @@ type pair struct {
 	cookie string // its name
 }
 
-func (p pair) ask(t *testing.T, base, method, path, body, cookie string) (answer *http.Response, text string) {
+// heard is an answer that was read.
+type heard struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func (h heard) Cookies() []*http.Cookie { return h.cookies }
+
+func (p pair) ask(t *testing.T, base, method, path, body, cookie string) (answer heard, text string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
 	if err != nil {
@@ -193,16 +203,16 @@ func (p pair) ask(t *testing.T, base, method, path, body, cookie string) (answer
 		r.Header.Set("Cookie", cookie)
 	}
 	client := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err = client.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	read, err := io.ReadAll(answer.Body)
+	defer func() { _ = response.Body.Close() }()
+	read, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(read)
+	return heard{response.StatusCode, response.Status, response.Header, response.Cookies()}, string(read)
 }
 
 // post asks for what must succeed, and gives the cookies as a browser sends them back.
