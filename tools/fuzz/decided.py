@@ -41,6 +41,16 @@ def field(name, rule=None):
     return holds
 
 
+def query(name, rule):
+    """An entry for a request of which only this parameter is refused, by this rule."""
+
+    def holds(response):
+        fields = error(response).get("fields") or []
+        return [(f["in"], f["name"], f["rule"]) for f in fields] == [("query", name, rule)]
+
+    return holds
+
+
 def still_shown(response):
     return response.json()["data"]["status"] == "revoked"
 
@@ -48,7 +58,11 @@ def still_shown(response):
 # name: the failure, the operations, and which answers are meant
 ENTRIES = {
     "model-not-on-sale": (RejectedPositiveData, {"generate"}, field("model")),
-    "idempotency-mismatch": (RejectedPositiveData, {"generate"}, says("IDEMPOTENCY_MISMATCH")),
+    "idempotency-mismatch": (RejectedPositiveData, {"generate", "rotateAPIKey"}, says("IDEMPOTENCY_MISMATCH")),
+    "environment-of-another-key": (RejectedPositiveData, {"listTasks", "getTask"}, query("environment", "key")),
+    "network-that-is-none": (RejectedPositiveData, {"createAPIKey", "updateAPIKey"}, field("limits.networks", "cidr")),
+    "time-zone-that-is-none": (RejectedPositiveData, {"createAPIKey", "updateAPIKey"}, field("limits.time_zone", "timeZone")),
+    "cap-of-nothing": (RejectedPositiveData, {"createAPIKey", "updateAPIKey"}, field("limits.spend_cap.amount", "minimum")),
     "nul-in-text": (
         RejectedPositiveData,
         {
@@ -60,7 +74,7 @@ ENTRIES = {
     ),
     "nul-in-query": (
         RejectedPositiveData,
-        {"getSession", "listTasks", "listUsage", "summarizeUsage", "resetPasswordCallback", "verifyEmail", "resetPassword"},
+        {"getSession", "listTasks", "listUsage", "summarizeUsage", "listAuditLog", "resetPasswordCallback", "verifyEmail", "resetPassword"},
         says("BAD_REQUEST", "the path or query holds characters that are not allowed"),
     ),
     "expiry-in-the-past": (RejectedPositiveData, {"createAPIKey", "updateAPIKey"}, field("expires_at", "future")),

@@ -23,7 +23,7 @@ import decided
 SERVER = os.environ["FUZZ_SERVER"]  # without the proxy that records: what is done here is nobody's exchange
 SINK = os.environ["FUZZ_SINK"]  # as in 127.0.0.1:4711
 ACCOUNT = json.loads(os.environ.get("FUZZ_ACCOUNT", "null"))  # email, password and cookie of a session caller
-EXAMPLE_KEY = "order-4711"
+EXAMPLE_KEYS = {"order-4711", "5d0c1fd0-3a6f-4b52-9f0e-0b8f6a2d7c11"}
 KEYS_KEPT = 80  # of the 100 that an account may have
 
 lock = threading.Lock()
@@ -45,7 +45,8 @@ def before_call(context, case, kwargs):
         return
     if operation == "generate":
         case.body = lead_to_sink(case.body)
-        if case.headers.get("Idempotency-Key") == EXAMPLE_KEY and not one_in_four(case.body):
+    if operation in ("generate", "rotateAPIKey"):
+        if case.headers.get("Idempotency-Key") in EXAMPLE_KEYS and not one_in_four(case.body):
             case.headers["Idempotency-Key"] = f"order-{uuid.uuid4()}"
     if operation == "signUpEmail" and one_in_four(case.body):
         case.body = {**case.body, "email": f"ada-{uuid.uuid4()}@example.com"}
