@@ -27,7 +27,8 @@ EXAMPLE_KEY = "order-4711"
 KEYS_KEPT = 80  # of the 100 that an account may have
 
 lock = threading.Lock()
-ENDING = {"signOut", "revokeSessions", "revokeOtherSessions", "changePassword", "deleteUser"}  # what ends sessions
+# What ends sessions.
+ENDING = {"signOut", "revokeSession", "revokeSessions", "revokeOtherSessions", "changePassword", "deleteUser"}
 spare_cookie = None  # of a user whose sessions may end
 own_keys = []  # ids of keys this run has created, oldest first
 
