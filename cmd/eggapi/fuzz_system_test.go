@@ -83,6 +83,9 @@ var wantFollowed = map[string][]string{
 	"session": {"generate -> getTask", "createAPIKey -> getAPIKey", "createAPIKey -> updateAPIKey", "createAPIKey -> revokeAPIKey", "createAPIKey -> rotateAPIKey"},
 }
 
+// wantMail are the operations that succeed only with what a mail holds, which no fuzzer reads.
+var wantMail = []string{"resetPassword", "verifyEmail"}
+
 // mustFollowLinks expects that states were walked, not only requests made.
 func mustFollowLinks(t *testing.T, w walk) {
 	t.Helper()
@@ -118,7 +121,7 @@ func mustSucceedWhereDeclared(t *testing.T, w walk) {
 	t.Helper()
 	for _, op := range declared() {
 		succeeded := w.proxy.succeeded(op.OperationID)
-		if admits(op, w.caller) && !succeeded {
+		if admits(op, w.caller) && !succeeded && !slices.Contains(wantMail, op.OperationID) {
 			t.Errorf("%s never succeeded as %s", op.OperationID, w.caller)
 		}
 		if succeeded && slices.Contains(w.closed(), op.OperationID) {

@@ -36,7 +36,9 @@ type EmailToken struct {
 func (s *Sessions) SignEmailToken(t EmailToken) (string, error) {
 	now := s.clock()
 	t.IssuedAt, t.ExpiresAt = jwt.NewNumericDate(now), jwt.NewNumericDate(now.Add(emailTokenLifetime))
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, t).SignedString([]byte(s.secrets[0]))
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, t)
+	delete(token.Header, "typ") // as Better Auth's
+	signed, err := token.SignedString([]byte(s.secrets[0]))
 	return signed, fault.Wrap(err, "sign a token")
 }
 

@@ -5,7 +5,13 @@ Each entry has a line in docs/decisions/0017. One that explains nothing in a who
 
 import threading
 
-from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.openapi.checks import RejectedPositiveData, UndefinedStatusCode, UseAfterFree
+
+# Better Auth's operations that need a session.
+OWN = {
+    "listSessions", "revokeSession", "revokeSessions", "revokeOtherSessions", "changePassword", "changeEmail", "updateUser", "deleteUser",
+}
 
 
 def error(response):
@@ -53,6 +59,11 @@ def query(name, rule):
 
 def still_shown(response):
     return response.json()["data"]["status"] == "revoked"
+
+
+def answers(status):
+    """An entry for a status."""
+    return lambda response: response.status_code == status
 
 
 # name: the failure, the operations, and which answers are meant
@@ -116,6 +127,13 @@ ENTRIES = {
         RejectedPositiveData,
         {"resetPassword", "verifyEmail", "deleteUser"},
         says("INVALID_TOKEN"),
+    ),
+    "origin-before-session": ((AcceptedNegativeData, RejectedPositiveData), OWN, says("INVALID_ORIGIN")),
+    "link-leads-on": (RejectedPositiveData, {"resetPasswordCallback", "verifyEmail"}, answers(302)),
+    "link-too-long": (
+        (AcceptedNegativeData, UndefinedStatusCode),
+        {"resetPasswordCallback", "verifyEmail", "resetPassword"},
+        answers(431),
     ),
     "nothing-to-update": (RejectedPositiveData, {"updateUser"}, says("NO_FIELDS_TO_UPDATE")),
     "address-of-another": (RejectedPositiveData, {"sendVerificationEmail"}, says("EMAIL_MISMATCH")),

@@ -27,7 +27,8 @@ EXAMPLE_KEYS = {"order-4711", "5d0c1fd0-3a6f-4b52-9f0e-0b8f6a2d7c11"}
 KEYS_KEPT = 80  # of the 100 that an account may have
 
 lock = threading.Lock()
-ENDING = {"signOut", "revokeSessions", "revokeOtherSessions", "changePassword", "deleteUser"}  # what ends sessions
+# What ends sessions.
+ENDING = {"signOut", "revokeSession", "revokeSessions", "revokeOtherSessions", "changePassword", "deleteUser"}
 spare_cookie = None  # of a user whose sessions may end
 own_keys = []  # ids of keys this run has created, oldest first
 

@@ -79,7 +79,7 @@ var decided = []Decided{
 		Why:  "JSON is UTF-8; the second opinion does not look at the charset.",
 	},
 	{
-		Name: "body-without-type", Kind: Refused, When: untypedBody, Operations: []string{"signOut"},
+		Name: "body-without-type", Kind: Refused, When: untypedBody, Operations: []string{"signOut", "revokeSessions", "revokeOtherSessions"},
 		Rule: regexp.MustCompile(`^UNSUPPORTED_MEDIA_TYPE: Content-Type must be application/json$`),
 		Why:  "Where a body is optional, the second opinion does not look at one without a type.",
 	},
@@ -104,9 +104,10 @@ var decided = []Decided{
 		Why:  "A schema knows no clock.",
 	},
 	{
-		Name: "email-of-better-auth", Kind: Refused, Operations: []string{"signUpEmail"},
-		Rule: regexp.MustCompile(`^VALIDATION_ERROR: \[body\.email\] Invalid email address$`),
-		Why:  "Better Auth judges the address by a pattern of its own, and answers with this text.",
+		Name: "email-of-better-auth", Kind: Refused,
+		Operations: []string{"signUpEmail", "requestPasswordReset", "sendVerificationEmail", "changeEmail"},
+		Rule:       regexp.MustCompile(`^VALIDATION_ERROR: \[body\.(email|newEmail)\] Invalid email address$`),
+		Why:        "Better Auth judges the address by a pattern of its own, and answers with this text.",
 	},
 	{
 		Name: "integer-with-a-fraction", Kind: Refused,
@@ -122,6 +123,11 @@ var decided = []Decided{
 		Name: "empty-segment", Kind: Answer, When: emptySegment,
 		Rule: regexp.MustCompile(`^404 .* '404' does not exist$`),
 		Why:  "The second opinion reads /v1//tasks as /v1/tasks; here it is a path that does not exist.",
+	},
+	{
+		Name: "link-too-long", Kind: Answer, Operations: []string{"verifyEmail", "resetPasswordCallback", "resetPassword"},
+		Rule: regexp.MustCompile(`^431 .* '431' does not exist$`),
+		Why:  "Go's server refuses a request line over 32 KiB before any operation is known.",
 	},
 	{
 		Name: "files-and-pages", Kind: Outside,
