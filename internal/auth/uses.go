@@ -63,13 +63,18 @@ func (u *uses) add(digest [32]byte, more use) {
 func (u *uses) run(ctx context.Context) {
 	tick := time.NewTicker(usesEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
+		over := false
 		select {
 		case <-ctx.Done():
+			over = true
 		case <-tick.C:
 		}
 		if err := u.write(ctx); err != nil {
 			u.logger.WarnContext(ctx, "the use of API keys could not be written down; it is tried again", "error", err)
+		}
+		if over {
+			return
 		}
 	}
 }
