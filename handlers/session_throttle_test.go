@@ -52,9 +52,14 @@ func TestSession_ThousandGuessesFromAThousandAddressesHardlyReachTheHash(t *test
 		if got[401] < 5 || got[401] > 20 || got[401]+got[429] != 1000 {
 			t.Errorf("%s: %v", name, got)
 		}
-		// The wait may have ended by now on a busy machine.
-		s.exec(t, `update sign_in_failures set waits_until = now() + interval '1 minute' where failures >= 5`)
-		a := s.do(t, post(signInPath, fmt.Sprintf(`{"email":%q,"password":"correct horse 1"}`, bob.Email), nil))
+		if o.SignInLimit > 0 {
+			continue
+		}
+		s.exec(t, `update sign_in_failures set waits_until = now()`)
+		if a := s.signIn(t, bob.Email, "wrong horse 1"); a.status != http.StatusUnauthorized {
+			t.Errorf("%s: a guess after the wait: %d %s", name, a.status, a.body)
+		}
+		a := s.signIn(t, bob.Email, "correct horse 1")
 		if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); a.status != http.StatusTooManyRequests || err != nil || seconds < 1 {
 			t.Errorf("%s: the right password: %d %s, Retry-After %q", name, a.status, a.body, a.header.Get("Retry-After"))
 		}
@@ -104,14 +109,21 @@ func TestSession_AddressMayGuessAndSendMailThirtyTimesAMinute(t *testing.T) {
 }
 
 // 32 MiB and some hundred milliseconds each: without a bound 200 at once would take 6 GB and every core. Memory is bounded every
-// time; of the times, the best of three rounds counts, since tests share the machine with others.
+// time; of the times, the best of five rounds counts, since tests share the machine with others. 300 ms are for one that hashes in
+// 100 ms; one that is slower, or busier, may take as much longer for the rest.
 func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *testing.T) {
 	s := newStage(t, apitest.Options{NoWork: true})
-	s.signIn(t, s.newStranger(t).Email, "correct horse 1")
+	email, alone := s.newStranger(t).Email, time.Duration(math.MaxInt64)
+	for range 3 {
+		from := time.Now()
+		s.signIn(t, email, "correct horse 1")
+		alone = min(alone, time.Since(from))
+	}
+	bound := max(300*time.Millisecond, 3*alone)
 	runtime.GC()
 	before := resident()
 	p99 := time.Duration(math.MaxInt64)
-	for round := 0; round < 3 && p99 > 300*time.Millisecond*slowness; round++ {
+	for round := 0; round < 5 && p99 > bound; round++ {
 		stop, watched := make(chan struct{}), make(chan watch)
 		go func() { watched <- s.watch(t, stop) }()
 		got := s.hammer(t, 200, 200, func(i int) request {
@@ -121,7 +133,7 @@ func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *te
 		saw := <-watched
 		p99 = min(p99, saw.p99)
 		grown := saw.peakBytes - before
-		t.Logf("%v; /readyz p99 %v; heap +%d MB", got, saw.p99, grown>>20)
+		t.Logf("%v; /readyz p99 %v, a sign-in alone %v; heap +%d MB", got, saw.p99, alone, grown>>20)
 		if got[401] < 22 || got[401]+got[429] != 200 {
 			t.Errorf("answers: %v", got)
 		}
@@ -129,8 +141,8 @@ func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *te
 			t.Errorf("heap +%d MB", grown>>20)
 		}
 	}
-	if p99 > 300*time.Millisecond*slowness {
-		t.Errorf("p99 of /readyz %v", p99)
+	if p99 > bound {
+		t.Errorf("p99 of /readyz %v, at most %v is wanted", p99, bound)
 	}
 }
 
@@ -143,6 +155,7 @@ type watch struct {
 func (s *stage) watch(t *testing.T, stop <-chan struct{}) (w watch) {
 	t.Helper()
 	var took []time.Duration
+	client := &http.Client{Timeout: 30 * time.Second} // checking answers would be measured, too
 	for {
 		select {
 		case <-stop:
@@ -152,7 +165,7 @@ func (s *stage) watch(t *testing.T, stop <-chan struct{}) (w watch) {
 		default:
 		}
 		from := time.Now()
-		if a := s.do(t, get("/readyz", nil)); a.status != http.StatusOK {
+		if a := send(t, client, s.URL, get("/readyz", nil)); a.status != http.StatusOK {
 			t.Errorf("/readyz: %d %s", a.status, a.body)
 		}
 		took = append(took, time.Since(from))
