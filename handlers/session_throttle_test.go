@@ -2,7 +2,6 @@ package handlers_test
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"runtime"
 	"slices"
@@ -109,31 +108,26 @@ func TestSession_AddressMayGuessAndSendMailThirtyTimesAMinute(t *testing.T) {
 }
 
 // 32 MiB and some hundred milliseconds each: without a bound 200 at once would take 6 GB and every core. Memory is bounded every
-// time; of the times, the best of five rounds counts, since tests share the machine with others. 300 ms are for one that hashes in
+// time; of the times, one good round of five will do, since tests share the machine with others. 300 ms are for one that hashes in
 // 100 ms; one that is slower, or busier, may take as much longer for the rest.
 func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *testing.T) {
 	s := newStage(t, apitest.Options{NoWork: true})
-	email, alone := s.newStranger(t).Email, time.Duration(math.MaxInt64)
-	for range 3 {
-		from := time.Now()
-		s.signIn(t, email, "correct horse 1")
-		alone = min(alone, time.Since(from))
-	}
-	bound := max(300*time.Millisecond, 3*alone)
+	s.signIn(t, s.newStranger(t).Email, "correct horse 1")
 	runtime.GC()
-	before := resident()
-	p99 := time.Duration(math.MaxInt64)
-	for round := 0; round < 5 && p99 > bound; round++ {
+	before, quick := resident(), false
+	for round := 0; round < 5 && !quick; round++ {
 		stop, watched := make(chan struct{}), make(chan watch)
 		go func() { watched <- s.watch(t, stop) }()
+		from := time.Now()
 		got := s.hammer(t, 200, 200, func(i int) request {
 			return post(signInPath, fmt.Sprintf(`{"email":"nobody%d.%d@example.com","password":"wrong horse 1"}`, round, i), nil)
 		})
+		hash := 2 * time.Since(from) / time.Duration(max(got[401], 1)) // of which two run at a time
 		close(stop)
 		saw := <-watched
-		p99 = min(p99, saw.p99)
-		grown := saw.peakBytes - before
-		t.Logf("%v; /readyz p99 %v, a sign-in alone %v; heap +%d MB", got, saw.p99, alone, grown>>20)
+		bound, grown := max(300*time.Millisecond, 3*hash), saw.peakBytes-before
+		quick = saw.p99 <= bound
+		t.Logf("%v; /readyz p99 %v, a hash %v; heap +%d MB", got, saw.p99, hash, grown>>20)
 		if got[401] < 22 || got[401]+got[429] != 200 {
 			t.Errorf("answers: %v", got)
 		}
@@ -141,8 +135,8 @@ func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *te
 			t.Errorf("heap +%d MB", grown>>20)
 		}
 	}
-	if p99 > bound {
-		t.Errorf("p99 of /readyz %v, at most %v is wanted", p99, bound)
+	if !quick {
+		t.Error("/readyz took too long in every round")
 	}
 }
 
