@@ -234,8 +234,27 @@ func (w walk) prepare(t *testing.T, f *fuzzed) {
 		}
 		settings = fmt.Appendf(settings, refusedSettings, list, fuzzRefused)
 	}
+	if len(w.operations) == 0 && w.minutes == 0 {
+		closed := w.closed() // told to be refused, above
+		list, err := json.Marshal(slices.DeleteFunc(slices.Clone(dear), func(id string) bool { return slices.Contains(closed, id) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings = fmt.Appendf(settings, dearSettings, list, min(fuzzDear, w.examples))
+	}
 	write(t, filepath.Join(w.dir, "schemathesis.toml"), string(settings))
 }
+
+// dear are the operations of which each request costs a password's hash, or a session that has to be opened anew.
+var dear = []string{
+	"changePassword", "deleteUser", "requestPasswordReset", "resetPassword", "revokeOtherSessions", "revokeSession", "revokeSessions",
+}
+
+const dearSettings = `
+[[operations]]
+include-operation-id = %s
+generation.max-examples = %d
+`
 
 // refusedSettings is for operations that do not take the caller. Whatever he asks, he is told only that.
 const refusedSettings = `

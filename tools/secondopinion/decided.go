@@ -104,6 +104,16 @@ var decided = []Decided{
 		Why:  "A schema knows no clock.",
 	},
 	{
+		Name: "limits-of-a-key", Kind: Refused, Operations: []string{"createAPIKey", "updateAPIKey"},
+		Rule: regexp.MustCompile(`^VALIDATION_ERROR: body limits\.(networks cidr|time_zone timeZone|spend_cap\.amount minimum)$`),
+		Why:  "Networks, time zones and amounts are judged by what they mean.",
+	},
+	{
+		Name: "environment-of-another-key", Kind: Refused, Operations: []string{"listTasks", "getTask"},
+		Rule: regexp.MustCompile(`^BAD_REQUEST: query environment key$`),
+		Why:  "A key has its own environment and may name no other.",
+	},
+	{
 		Name: "email-of-better-auth", Kind: Refused,
 		Operations: []string{"signUpEmail", "requestPasswordReset", "sendVerificationEmail", "changeEmail"},
 		Rule:       regexp.MustCompile(`^VALIDATION_ERROR: \[body\.(email|newEmail)\] Invalid email address$`),
