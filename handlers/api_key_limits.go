@@ -1,57 +1,19 @@
 package handlers
 
 import (
-	"cmp"
-	"encoding/json"
 	"net/netip"
 	"strings"
 
 	"github.com/eggapi/eggapi/gen/api"
-	"github.com/eggapi/eggapi/gen/db"
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/meter"
 	"github.com/eggapi/eggapi/internal/money"
 )
 
-// KeyWishes is what a caller wants a key to be like. What is nil stays as it is.
-type KeyWishes struct {
-	Metadata *api.MetadataRequest
-	Scopes   *[]string
-	Limits   *api.APIKeyLimitsRequest
-}
-
-// ChangeKey changes a key in memory, as the service does in its database. It fails with VALIDATION_ERROR for limits that make
-// no sense.
-func ChangeKey(k *auth.Key, w KeyWishes) error {
-	limits, err := toKeyLimits(w.Limits)
-	if err != nil {
-		return err
-	}
-	if limits != nil {
-		if err := meter.CheckTimeZone(limits.TimeZone); err != nil {
-			return err
-		}
-		k.Models, k.Networks, k.RequestsPerSecond = limits.Models, limits.Networks, limits.RequestsPerSecond
-		k.Meter = db.APIKeyMeter{
-			TimeZone: cmp.Or(limits.TimeZone, "UTC"), SpendCapMicros: limits.SpendCapMicros, SpendWindow: &limits.SpendWindow,
-			RunningCap: limits.RunningTasks, RequestsPerDay: limits.RequestsPerDay,
-		}
-	}
-	if w.Metadata != nil {
-		if k.Metadata, err = json.Marshal(*w.Metadata); err != nil {
-			return fault.Wrap(err, "encode metadata")
-		}
-	}
-	if w.Scopes != nil {
-		k.Scopes = *w.Scopes
-	}
-	return nil
-}
-
-// toKeyLimits gives limits that were asked for as the domain has them, nil for none. It fails with VALIDATION_ERROR for a
+// ToKeyLimits gives limits that were asked for as the domain has them, nil for none. It fails with VALIDATION_ERROR for a
 // network that is none, and for a cap of nothing.
-func toKeyLimits(asked *api.APIKeyLimitsRequest) (*auth.KeyLimits, error) {
+func ToKeyLimits(asked *api.APIKeyLimitsRequest) (*auth.KeyLimits, error) {
 	if asked == nil {
 		return nil, nil
 	}

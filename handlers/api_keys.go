@@ -36,7 +36,7 @@ func (k *apiKeys) ListAPIKeys(ctx context.Context, r api.ListAPIKeysRequestObjec
 
 // CreateAPIKey makes a key.
 func (k *apiKeys) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObject) (api.CreateAPIKeyResponseObject, error) {
-	limits, err := toKeyLimits(r.Body.Limits)
+	limits, err := ToKeyLimits(r.Body.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (k *apiKeys) GetAPIKey(ctx context.Context, r api.GetAPIKeyRequestObject) (
 
 // UpdateAPIKey changes a key.
 func (k *apiKeys) UpdateAPIKey(ctx context.Context, r api.UpdateAPIKeyRequestObject) (api.UpdateAPIKeyResponseObject, error) {
-	limits, err := toKeyLimits(r.Body.Limits)
+	limits, err := ToKeyLimits(r.Body.Limits)
 	if err != nil {
 		return nil, err
 	}

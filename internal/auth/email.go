@@ -130,9 +130,9 @@ func (s *Sessions) RequestVerification(ctx context.Context, c Caller, email, pag
 	user := db.User{}
 	switch {
 	case current == nil:
-		row, err := pg.Q.UserByEmail(ctx, s.pool, email)
-		if err != nil && !pg.NoRows(err) {
-			return pg.Public(fault.Wrap(err, "look for a user"))
+		row, _, err := s.byEmail(ctx, email)
+		if err != nil {
+			return err
 		}
 		if !row.User.EmailVerified {
 			user = row.User
@@ -188,11 +188,12 @@ func (s *Sessions) ChangeEmail(ctx context.Context, c Caller, newEmail, page str
 	if current.User.EmailVerified {
 		m.Template, m.To, m.Values[mailNewEmail] = mail.ConfirmEmailChange, "", newEmail
 	}
-	switch _, err := pg.Q.UserByEmail(ctx, s.pool, newEmail); {
-	case err == nil:
-		m.UserID = "" // somebody has it: the same is done, and nobody written to
-	case !pg.NoRows(err):
-		return pg.Public(fault.Wrap(err, "look for a user"))
+	_, taken, err := s.byEmail(ctx, newEmail)
+	if err != nil {
+		return err
+	}
+	if taken {
+		m.UserID = "" // the same is done, and nobody written to
 	}
 	err = pg.InTx(ctx, s.pool, func(tx pg.Tx) error {
 		if err := s.mail.Enqueue(ctx, tx, m); err != nil {

@@ -105,9 +105,9 @@ func (s *Sessions) RequestReset(ctx context.Context, c Caller, email, redirectTo
 	if redirectTo != "" && !s.Trusts(redirectTo) {
 		return problemRedirect
 	}
-	row, err := pg.Q.UserByEmail(ctx, s.pool, email)
-	if err != nil && !pg.NoRows(err) {
-		return pg.Public(fault.Wrap(err, "look for a user"))
+	row, _, err := s.byEmail(ctx, email)
+	if err != nil {
+		return err
 	}
 	now, verificationID := s.now(), random(tokenChars)
 	err = pg.InTx(ctx, s.pool, func(tx pg.Tx) error {

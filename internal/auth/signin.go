@@ -53,11 +53,12 @@ func (s *Sessions) SignUp(ctx context.Context, in SignUp) (SignedIn, error) {
 	if err := checkPassword(in.Password); err != nil {
 		return SignedIn{}, err
 	}
-	switch _, err := pg.Q.UserByEmail(ctx, s.pool, email); {
-	case err == nil:
+	_, taken, err := s.byEmail(ctx, email)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if taken {
 		return SignedIn{}, problemUserExists
-	case !pg.NoRows(err):
-		return SignedIn{}, pg.Public(fault.Wrap(err, "look for a user"))
 	}
 	// Before the transaction: nothing may be locked for as long as a hash takes.
 	hash, err := HashPassword(ctx, in.Password)
@@ -125,10 +126,10 @@ func (s *Sessions) verified(ctx context.Context, email, password string) (db.Use
 	if err != nil {
 		return db.User{}, err
 	}
-	row, err := pg.Q.UserByEmail(ctx, s.pool, email)
-	if err != nil && !pg.NoRows(err) {
+	row, _, err := s.byEmail(ctx, email)
+	if err != nil {
 		g.uncount(ctx)
-		return db.User{}, pg.Public(fault.Wrap(err, "look for a user"))
+		return db.User{}, err
 	}
 	ok, err := g.verify(ctx, password, row.Password)
 	if err != nil {
@@ -139,6 +140,15 @@ func (s *Sessions) verified(ctx context.Context, email, password string) (db.Use
 		return db.User{}, problemCredentials
 	}
 	return row.User, nil
+}
+
+// byEmail gives the user with an address and the hash of the password; the zero row for an address that nobody has.
+func (s *Sessions) byEmail(ctx context.Context, email string) (row db.UserByEmailRow, found bool, err error) {
+	row, err = pg.Q.UserByEmail(ctx, s.pool, email)
+	if pg.NoRows(err) {
+		return db.UserByEmailRow{}, false, nil
+	}
+	return row, err == nil, pg.Public(fault.Wrap(err, "look for a user"))
 }
 
 // opening is a session on its way into the database.

@@ -110,6 +110,14 @@ func (s *Sessions) deleteUser(ctx context.Context, tx pg.Tx, current *Current, i
 			return err
 		}
 	}
+	// User, keys, account: in the order of those who make and change keys.
+	if _, err := pg.Q.UserLock(ctx, tx, userID); err != nil {
+		return err
+	}
+	revoked, err := pg.Q.APIKeyRevokeOfUser(ctx, tx, userID)
+	if err != nil {
+		return err
+	}
 	// Locks the account, so that no task can be paid for meanwhile.
 	open, err := pg.Q.TaskAnyOpen(ctx, tx, userID)
 	if err != nil {
@@ -117,10 +125,6 @@ func (s *Sessions) deleteUser(ctx context.Context, tx pg.Tx, current *Current, i
 	}
 	if open {
 		return problemTasksOpen
-	}
-	revoked, err := pg.Q.APIKeyRevokeOfUser(ctx, tx, userID)
-	if err != nil {
-		return err
 	}
 	if _, err := pg.Q.UserDelete(ctx, tx, userID); err != nil {
 		return err

@@ -76,12 +76,12 @@ func (s *Sessions) whose(ctx context.Context, c Caller) (userID string, err erro
 }
 
 func (s *Sessions) verifyAddress(ctx context.Context, c Caller, t EmailToken) error {
-	row, err := pg.Q.UserByEmail(ctx, s.pool, t.Email)
+	row, found, err := s.byEmail(ctx, t.Email)
 	switch {
-	case pg.NoRows(err):
-		return problemUserUnknown
 	case err != nil:
 		return err
+	case !found:
+		return problemUserUnknown
 	case t.UserID != "" && t.UserID != row.User.ID:
 		return problemTokenRefused
 	case row.User.EmailVerified:

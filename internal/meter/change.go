@@ -49,10 +49,10 @@ type Key struct {
 	ID, UserID, Environment string
 }
 
-// Change sets the limits of a key in a transaction that is about nothing else that locks, and gives its meter. A cap that is new, or has another window, counts
-// what was used in the window that holds at, and what is set aside for tasks under way; a total begins with nothing. Orders
-// that are being accepted at the same moment may still go by the old limits. It fails with VALIDATION_ERROR for a time
-// zone that the database does not know.
+// Change sets the limits of a key, and gives its meter. The transaction may have locked the user and the key before, and
+// nothing else. A cap that is new, or has another window, counts what was used in the window that holds at, and what is set
+// aside for tasks under way; a total begins with nothing. Orders that are being accepted at the same moment may still go by
+// the old limits. It fails with VALIDATION_ERROR for a time zone that the database does not know.
 func Change(ctx context.Context, tx pg.Tx, k Key, l Limits, at time.Time) (db.APIKeyMeter, error) {
 	if l.TimeZone == "" {
 		l.TimeZone = "UTC"

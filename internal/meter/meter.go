@@ -144,7 +144,7 @@ type Release struct {
 	KeyID        string
 	MeteredSince time.Time // the task's own
 	UnusedMicros int64     // what was set aside and not charged
-	Unpaid       bool      // the task is none of its owner's account, which so is not locked
+	Unguarded    bool      // no lock of an account keeps others from the meter: a test key's
 }
 
 // NoteReleases notes the statements that give back what ended tasks no longer use. They come after the locks of accounts, which
@@ -161,7 +161,7 @@ func NoteReleases(ctx context.Context, p *pg.Pipe, releases []Release) {
 	var unlocked []string
 	var rows db.MeterReleaseSetAnyOwnerParams
 	for _, r := range releases {
-		if r.Unpaid {
+		if r.Unguarded {
 			unlocked = append(unlocked, r.KeyID)
 		}
 		w := window{r.KeyID, r.MeteredSince.UTC()}

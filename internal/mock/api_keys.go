@@ -1,7 +1,9 @@
 package mock
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/eggapi/eggapi/internal/auth"
 	"github.com/eggapi/eggapi/internal/fault"
 	"github.com/eggapi/eggapi/internal/id"
+	"github.com/eggapi/eggapi/internal/meter"
 )
 
 const (
@@ -85,7 +88,7 @@ func (m *Mock) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObject
 		Meter:   db.APIKeyMeter{TimeZone: "UTC"},
 		Secrets: []db.APIKeySecret{{Hint: hint, CreatedAt: now}},
 	}
-	if err := handlers.ChangeKey(&key, handlers.KeyWishes{Metadata: r.Body.Metadata, Scopes: r.Body.Scopes, Limits: r.Body.Limits}); err != nil {
+	if err := changeKey(&key, wishes{metadata: r.Body.Metadata, scopes: r.Body.Scopes, limits: r.Body.Limits}); err != nil {
 		return nil, err
 	}
 	m.memory.mu.Lock()
@@ -96,6 +99,40 @@ func (m *Mock) CreateAPIKey(ctx context.Context, r api.CreateAPIKeyRequestObject
 	m.memory.keys.put(key.ID, &key)
 	m.memory.secrets.put(string(digest[:]), &secret{key: &key})
 	return api.CreateAPIKey201JSONResponse{Data: handlers.ToCreatedAPIKey(m.toAPIKey(&key), text)}, nil
+}
+
+// wishes is what a caller wants a key to be like. What is nil stays as it is.
+type wishes struct {
+	metadata *api.MetadataRequest
+	scopes   *[]string
+	limits   *api.APIKeyLimitsRequest
+}
+
+// changeKey fails with VALIDATION_ERROR for limits that make no sense.
+func changeKey(k *auth.Key, w wishes) error {
+	limits, err := handlers.ToKeyLimits(w.limits)
+	if err != nil {
+		return err
+	}
+	if limits != nil {
+		if err := meter.CheckTimeZone(limits.TimeZone); err != nil {
+			return err
+		}
+		k.Models, k.Networks, k.RequestsPerSecond = limits.Models, limits.Networks, limits.RequestsPerSecond
+		k.Meter = db.APIKeyMeter{
+			TimeZone: cmp.Or(limits.TimeZone, "UTC"), SpendCapMicros: limits.SpendCapMicros, SpendWindow: &limits.SpendWindow,
+			RunningCap: limits.RunningTasks, RequestsPerDay: limits.RequestsPerDay,
+		}
+	}
+	if w.metadata != nil {
+		if k.Metadata, err = json.Marshal(*w.metadata); err != nil {
+			return fault.Wrap(err, "encode metadata")
+		}
+	}
+	if w.scopes != nil {
+		k.Scopes = *w.scopes
+	}
+	return nil
 }
 
 func (m *memory) openKeys(userID string) (n int) {
@@ -145,7 +182,7 @@ func (m *Mock) UpdateAPIKey(ctx context.Context, r api.UpdateAPIKeyRequestObject
 	if key.RevokedAt != nil {
 		return nil, errKeyIsRevoked
 	}
-	if err := handlers.ChangeKey(key, handlers.KeyWishes{Metadata: r.Body.Metadata, Scopes: r.Body.Scopes, Limits: r.Body.Limits}); err != nil {
+	if err := changeKey(key, wishes{metadata: r.Body.Metadata, scopes: r.Body.Scopes, limits: r.Body.Limits}); err != nil {
 		return nil, err
 	}
 	if r.Body.Name != nil {

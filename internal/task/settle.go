@@ -61,7 +61,7 @@ func (t *Tasks) settleSet(ctx context.Context, p *pg.Pipe, books *ledger.Set, en
 		if e.task.MeteredSince != nil && e.task.APIKeyID != nil {
 			releases = append(releases, meter.Release{
 				KeyID: *e.task.APIKeyID, MeteredSince: *e.task.MeteredSince, UnusedMicros: e.unusedMicros(),
-				Unpaid: e.task.Environment != EnvironmentLive,
+				Unguarded: e.task.Environment != EnvironmentLive,
 			})
 		}
 		if e.task.WebhookURL != nil {
