@@ -12,6 +12,7 @@ import (
 
 	"github.com/eggapi/eggapi/gen/apiclient"
 	"github.com/eggapi/eggapi/internal/apitest"
+	"github.com/eggapi/eggapi/internal/config"
 )
 
 const everyLimit = `{"models":["nanobanana"],"networks":["127.0.0.1","2001:db8::/32"],"requests_per_second":1000,
@@ -255,5 +256,37 @@ func TestGate_AKeysOwnRateTakesThePlaceOfTheCommonOne(t *testing.T) {
 		if a := s.do(t, get("/v1/tasks", withKey(key))); a.status != http.StatusOK || a.header.Get("RateLimit-Policy") != `"key";q=100;w=1` {
 			t.Errorf("another key: %d %v", a.status, a.header)
 		}
+	}
+}
+
+func TestAPIKeys_AUserMakesThirtySecretsAMinute(t *testing.T) {
+	t.Parallel()
+	now := time.Now() // and stands still
+	s := newStage(t, apitest.Options{NoWork: true, Clock: func() time.Time { return now }, Config: func(c *config.Config) { c.NewKeyLimit = 30 }})
+	bob := s.newAccount(t)
+	key := data[apiclient.CreatedAPIKey](t, s.createKey(t, `{"name":"first"}`))
+	rotate := func() answer {
+		return s.do(t, post("/v1/api-keys/"+key.ID+"/rotate", `{"overlap_seconds":0}`, s.withPage(s.ada.Cookie)))
+	}
+	for i := range 29 {
+		ask, want := rotate, http.StatusOK
+		if i%2 == 1 { // what is refused for another reason counts, too
+			ask, want = func() answer { return s.createKey(t, `{}`) }, http.StatusBadRequest
+		}
+		if a := ask(); a.status != want {
+			t.Fatalf("secret %d: %d %s", i+2, a.status, a.body)
+		}
+	}
+	for _, a := range []answer{s.createKey(t, `{"name":"one more"}`), rotate()} {
+		expect(t, a, http.StatusTooManyRequests, "RATE_LIMITED", "Rate limit exceeded")
+		if a.header.Get("Retry-After") != "2" || a.header.Get("RateLimit-Policy") != `"new-keys";q=30;w=60` {
+			t.Errorf("%v", a.header)
+		}
+	}
+	if a := s.do(t, get("/v1/api-keys", s.withCookie(s.ada.Cookie))); a.status != http.StatusOK {
+		t.Errorf("what makes no secret: %d %s", a.status, a.body)
+	}
+	if a := s.do(t, post("/v1/api-keys", `{"name":"another's"}`, s.withPage(bob.Cookie))); a.status != http.StatusCreated {
+		t.Errorf("another user: %d %s", a.status, a.body)
 	}
 }

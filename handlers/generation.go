@@ -25,7 +25,7 @@ func (g *generation) Generate(ctx context.Context, r api.GenerateRequestObject) 
 		UserID: p.UserID, Environment: p.Environment, APIKeyID: orNil(p.KeyID, p.KeyID != ""), IdempotencyKey: r.Params.IdempotencyKey,
 	}
 	if p.Rights != nil {
-		caller.Models = p.Rights.Models
+		caller.Models, caller.Metered = p.Rights.Models, p.Rights.Metered
 	}
 	accepted, err := g.tasks.Submit(ctx, caller, ToTaskRequest(*r.Body))
 	if err != nil {

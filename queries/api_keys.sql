@@ -67,7 +67,7 @@ returning k.*;
 -- The keys with these digests among their secrets, what they may do and the state of their owners; a digest that is no
 -- secret's gives no row. The caller has the clock.
 select s.digest as secret_digest, s.expires_at as secret_expires_at, sqlc.embed(k), m.time_zone, m.requests_per_day,
-  u."role", u."banned", u."banExpires"
+  (m.spend_cap_micros is not null or m.running_cap is not null)::boolean as metered, u."role", u."banned", u."banExpires"
 from api_key_secrets s join api_keys k on k.id = s.api_key_id join api_key_meters m on m.api_key_id = k.id
   join "user" u on u."id" = k.user_id
 where s.digest = any (@digests::bytea[]);

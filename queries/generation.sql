@@ -67,7 +67,59 @@ select n.id, n.user_id, n.environment, nullif(n.api_key_id, ''), n.model, n.type
 from n;
 
 -- name: TaskAcceptSet :many
--- Decides and stores in one statement: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
+-- Decides and stores in one statement: takes the sum that each account's tasks cost from what is available there, and stores,
+-- as TaskInsertSet does, the tasks that are paid for and those of the test environment. Gives their ids; of an account that
+-- has not enough for all its tasks here, none is stored. Accounts are locked in the order of AccountLockSet. When a key among
+-- them has a cap nothing is decided, and metered says so: that is for TaskAcceptMeteredSet, which is slower.
+with n as materialized (
+  select unnest(@ids::text[]) as id, unnest(@user_ids::text[]) as user_id, unnest(@environments::text[]) as environment,
+    unnest(@api_key_ids::text[]) as api_key_id, unnest(@models::text[]) as model, unnest(@types::text[]) as type,
+    unnest(@prompts::text[]) as prompt, unnest(@negative_prompts::text[]) as negative_prompt,
+    unnest(@has_negative_prompts::boolean[]) as has_negative_prompt, unnest(@aspect_ratios::text[]) as aspect_ratio,
+    unnest(@resolutions::text[]) as resolution, unnest(@nums_outputs::int[]) as num_outputs,
+    unnest(@durations_seconds::int[]) as duration_seconds, unnest(@image_urls::text[]) as image_urls,
+    unnest(@webhook_urls::text[]) as webhook_url, unnest(@price_ids::bigint[]) as price_id,
+    unnest(@unit_prices_micros::bigint[]) as unit_price_micros, unnest(@deadlines_at::timestamptz[]) as deadline_at,
+    unnest(@created_ats::timestamptz[]) as created_at
+  where not exists (
+    select 1 from api_key_meters m
+    where m.api_key_id = any (@api_key_ids::text[]) and (m.spend_cap_micros is not null or m.running_cap is not null)
+  )
+), due as (
+  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from n where environment = 'live' group by user_id
+), locked as materialized (
+  select a.user_id, d.amount_micros from due d join accounts a on a.user_id = d.user_id order by a.user_id for no key update of a
+), payers as (
+  update accounts a set held_micros = a.held_micros + l.amount_micros from locked l
+  where a.user_id = l.user_id and a.balance_micros - a.held_micros >= l.amount_micros
+  returning a.user_id
+), accepted as materialized (
+  select *, nextval('river_job_id_seq') as job_id from n
+  where environment <> 'live' or user_id in (select user_id from payers)
+), jobs as (
+  insert into river_job (id, args, kind, queue, max_attempts)
+  select job_id, jsonb_build_object('task_id', id), @job_kind::text, @job_queue::text, @job_max_attempts::smallint from accepted
+), holding as (
+  insert into holds (task_id, user_id, amount_micros)
+  select id, user_id, unit_price_micros * num_outputs from accepted where environment = 'live'
+), stored as (
+  insert into tasks (
+    id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
+    num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
+  )
+  select id, user_id, environment, nullif(api_key_id, ''), model, type, prompt,
+    case when has_negative_prompt then negative_prompt end, aspect_ratio,
+    resolution, num_outputs, nullif(duration_seconds, 0), coalesce(string_to_array(nullif(image_urls, ''), E'\n'), '{}'),
+    nullif(webhook_url, ''), price_id, unit_price_micros, job_id, deadline_at, created_at
+  from accepted
+  returning id
+)
+select id, false as metered from stored
+union all
+select '', true where not exists (select 1 from n);
+
+-- name: TaskAcceptMeteredSet :many
+-- TaskAcceptSet where keys have caps: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
 -- from what is available there, and stores, as TaskInsertSet does, the tasks that are paid for and those of the test
 -- environment. Gives their ids, and those of the tasks whose key has not enough for all its tasks here: of such a key none is
 -- stored, nor of an account that has not enough. Accounts are locked in the order of AccountLockSet; the lock of an account is one

@@ -18,7 +18,7 @@ import (
 
 // How much the ordinary run asks. EGGAPI_FUZZ_MINUTES and EGGAPI_FUZZ_SEED make another of it.
 const (
-	fuzzExamples     = 450   // cases of an operation and caller in the fuzzing phase
+	fuzzExamples     = 300   // cases of an operation and caller in the fuzzing phase
 	fuzzScenarios    = 500   // ways through links; docs/decisions/0017 says why they are counted
 	fuzzDear         = 50    // the same where each request costs a password's hash
 	fuzzRefused      = 25    // the same where the caller is refused whatever he asks

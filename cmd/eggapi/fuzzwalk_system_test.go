@@ -42,7 +42,7 @@ func newFuzzed(t *testing.T) *fuzzed {
 	f := &fuzzed{}
 	f.sink = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { f.sunk.Add(1) }))
 	t.Cleanup(f.sink.Close)
-	f.dev = startDev(t, devPlan{args: []string{"--no-demo"}, env: []string{"EGGAPI_IP_LIMIT=0", "EGGAPI_KEY_LIMIT=0", "EGGAPI_SIGN_IN_LIMIT=0"}})
+	f.dev = startDev(t, devPlan{args: []string{"--no-demo"}, env: []string{"EGGAPI_IP_LIMIT=0", "EGGAPI_KEY_LIMIT=0", "EGGAPI_TEST_KEY_LIMIT=0", "EGGAPI_NEW_KEY_LIMIT=0", "EGGAPI_UNKNOWN_KEY_LIMIT=0", "EGGAPI_SIGN_IN_LIMIT=0"}})
 	f.databaseEnv = []string{"DATABASE_URL=" + privateDatabase(t, f.dir)}
 	at := deployment{url: f.URL, env: f.databaseEnv}
 	f.owners, f.stranger = map[string]customer{}, at.newCustomer(t)

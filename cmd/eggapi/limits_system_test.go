@@ -151,7 +151,7 @@ func mustShare(t *testing.T, nodes [2]node, share bool) {
 func TestSystem_LimitsAreSharedBetweenProcesses(t *testing.T) {
 	store := redistest.StartTLS(t)
 	d := newDeployment(t, "EGGAPI_REDIS_URL="+store.URL, "SSL_CERT_FILE="+store.CAFile)
-	perKey := sharing(t, d, hostOf(d.url), "EGGAPI_IP_LIMIT=0", fmt.Sprint("EGGAPI_KEY_LIMIT=", limitPerSecond))
+	perKey := sharing(t, d, hostOf(d.url), "EGGAPI_IP_LIMIT=0", "EGGAPI_TEST_KEY_LIMIT=0", fmt.Sprint("EGGAPI_KEY_LIMIT=", limitPerSecond))
 	perAddress := sharing(t, d, freeAddr(t), "EGGAPI_KEY_LIMIT=0", fmt.Sprint("EGGAPI_IP_LIMIT=", limitPerSecond))
 	c := d.newCustomer(t)
 	anotherKey := newKey(t, c.session, apiclient.EnvironmentTest)
@@ -169,8 +169,29 @@ func TestSystem_LimitsAreSharedBetweenProcesses(t *testing.T) {
 			mustHoldToTheLimit(t, p, append(perKey[:], perAddress[:]...))
 		})
 	}
+	t.Run("an address that guesses passwords, in turn", func(t *testing.T) { mustShareGuesses(t, perKey) })
 	for _, n := range append(perKey[:], perAddress[:]...) {
 		mustNotContain(t, n.output.String(), store.Password)
+	}
+}
+
+// mustShareGuesses asks in turn for what may be asked thirty times a minute.
+func mustShareGuesses(t *testing.T, nodes [2]node) {
+	t.Helper()
+	from, taken := time.Now(), 0
+	for i := range 80 {
+		// The limit comes before what is wrong with the body, so that nothing is hashed.
+		response, err := http.Post(nodes[i%2].url+"/api/auth/sign-in/email", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusTooManyRequests {
+			taken++
+		}
+	}
+	if most := 30 + int(time.Since(from)/(2*time.Second)) + 1; taken < 30 || taken > most {
+		t.Errorf("%d of 80 were taken, want 30 to %d", taken, most)
 	}
 }
 

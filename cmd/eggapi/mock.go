@@ -41,7 +41,7 @@ func (c mockCommand) Run(ctx context.Context, p *process) error {
 	url := orDefault(cfg.PublicURL, publicURL(l.Addr()))
 	m, err := mock.New(ctx, mock.Options{
 		PublicURL: url, Logger: logger(p.errOut, cfg.LogLevel), Latency: c.Latency, Deadline: c.Deadline, Egress: append(c.Egress, cfg.EgressAllow...),
-		WebhookSchedule: cfg.WebhookSchedule, TrustedProxies: cfg.TrustedProxies, IPLimit: cfg.IPLimit, KeyLimit: cfg.KeyLimit,
+		WebhookSchedule: cfg.WebhookSchedule, TrustedProxies: cfg.TrustedProxies, IPLimit: cfg.IPLimit, KeyLimit: cfg.KeyLimit, TestKeyLimit: cfg.TestKeys(),
 		TrustedOrigins: append(cfg.TrustedOrigins, strings.Replace(url, "127.0.0.1", "localhost", 1)),
 	})
 	if err != nil {

@@ -3082,7 +3082,7 @@ type ClientInterface interface {
 
 	// CreateAPIKeyWithBody Create an API key
 	//
-	// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+	// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3091,7 +3091,7 @@ type ClientInterface interface {
 
 	// CreateAPIKey Create an API key
 	//
-	// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+	// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3954,7 +3954,7 @@ func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, req
 
 // CreateAPIKeyWithBody Create an API key
 //
-// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3973,7 +3973,7 @@ func (c *Client) CreateAPIKeyWithBody(ctx context.Context, contentType string, b
 
 // CreateAPIKey Create an API key
 //
-// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6708,7 +6708,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAPIKeyWithBodyWithResponse Create an API key
 	//
-	// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+	// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6717,7 +6717,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAPIKeyWithResponse Create an API key
 	//
-	// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+	// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13991,7 +13991,7 @@ func (c *ClientWithResponses) ListAPIKeysWithResponse(ctx context.Context, param
 
 // CreateAPIKeyWithBodyWithResponse Create an API key
 //
-// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14006,7 +14006,7 @@ func (c *ClientWithResponses) CreateAPIKeyWithBodyWithResponse(ctx context.Conte
 
 // CreateAPIKeyWithResponse Create an API key
 //
-// Makes a key and shows it this once. An account may have 100 keys that are not revoked.
+// Makes a key and shows it this once. An account may have 100 keys that are not revoked, and make or rotate 30 a minute.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -14,7 +14,7 @@ import (
 
 const aPIKeyBySecretSetAnyOwner = `-- name: APIKeyBySecretSetAnyOwner :many
 select s.digest as secret_digest, s.expires_at as secret_expires_at, k.id, k.user_id, k.environment, k.name, k.digest, k.hint, k.disabled_at, k.expires_at, k.revoked_at, k.created_at, k.updated_at, k.metadata, k.scopes, k.models, k.networks, k.requests_per_second, k.expiry_warned_days, m.time_zone, m.requests_per_day,
-  u."role", u."banned", u."banExpires"
+  (m.spend_cap_micros is not null or m.running_cap is not null)::boolean as metered, u."role", u."banned", u."banExpires"
 from api_key_secrets s join api_keys k on k.id = s.api_key_id join api_key_meters m on m.api_key_id = k.id
   join "user" u on u."id" = k.user_id
 where s.digest = any ($1::bytea[])
@@ -26,6 +26,7 @@ type APIKeyBySecretSetAnyOwnerRow struct {
 	APIKey          APIKey
 	TimeZone        string
 	RequestsPerDay  *int64
+	Metered         bool
 	Role            *string
 	Banned          *bool
 	BanExpires      *time.Time
@@ -64,6 +65,7 @@ func (q *Queries) APIKeyBySecretSetAnyOwner(ctx context.Context, db DBTX, digest
 			&i.APIKey.ExpiryWarnedDays,
 			&i.TimeZone,
 			&i.RequestsPerDay,
+			&i.Metered,
 			&i.Role,
 			&i.Banned,
 			&i.BanExpires,

@@ -116,7 +116,7 @@ func (q *Queries) PriceListAll(ctx context.Context, db DBTX) ([]Price, error) {
 	return items, nil
 }
 
-const taskAcceptSet = `-- name: TaskAcceptSet :many
+const taskAcceptMeteredSet = `-- name: TaskAcceptMeteredSet :many
 with n as materialized (
   select unnest($1::text[]) as id, unnest($2::text[]) as user_id, unnest($3::text[]) as environment,
     unnest($4::text[]) as api_key_id, unnest($5::text[]) as model, unnest($6::text[]) as type,
@@ -196,6 +196,133 @@ select p.id, true from payable p
 where p.api_key_id in (select api_key_id from capped) and p.api_key_id not in (select api_key_id from metered)
 `
 
+type TaskAcceptMeteredSetParams struct {
+	IDs                []string
+	UserIDs            []string
+	Environments       []string
+	APIKeyIDs          []string
+	Models             []string
+	Types              []string
+	Prompts            []string
+	NegativePrompts    []string
+	HasNegativePrompts []bool
+	AspectRatios       []string
+	Resolutions        []string
+	NumsOutputs        []int32
+	DurationsSeconds   []int32
+	ImageURLs          []string
+	WebhookURLs        []string
+	PriceIDs           []int64
+	UnitPricesMicros   []int64
+	DeadlinesAt        []time.Time
+	CreatedAts         []time.Time
+	JobKind            string
+	JobQueue           string
+	JobMaxAttempts     int16
+}
+
+type TaskAcceptMeteredSetRow struct {
+	ID     string
+	UsedUp bool
+}
+
+// TaskAcceptSet where keys have caps: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
+// from what is available there, and stores, as TaskInsertSet does, the tasks that are paid for and those of the test
+// environment. Gives their ids, and those of the tasks whose key has not enough for all its tasks here: of such a key none is
+// stored, nor of an account that has not enough. Accounts are locked in the order of AccountLockSet; the lock of an account is one
+// of its live keys' meters too. Meters of test keys are locked in the order of MeterLockSetAnyOwner.
+func (q *Queries) TaskAcceptMeteredSet(ctx context.Context, db DBTX, arg TaskAcceptMeteredSetParams) ([]TaskAcceptMeteredSetRow, error) {
+	rows, err := db.Query(ctx, taskAcceptMeteredSet,
+		arg.IDs,
+		arg.UserIDs,
+		arg.Environments,
+		arg.APIKeyIDs,
+		arg.Models,
+		arg.Types,
+		arg.Prompts,
+		arg.NegativePrompts,
+		arg.HasNegativePrompts,
+		arg.AspectRatios,
+		arg.Resolutions,
+		arg.NumsOutputs,
+		arg.DurationsSeconds,
+		arg.ImageURLs,
+		arg.WebhookURLs,
+		arg.PriceIDs,
+		arg.UnitPricesMicros,
+		arg.DeadlinesAt,
+		arg.CreatedAts,
+		arg.JobKind,
+		arg.JobQueue,
+		arg.JobMaxAttempts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TaskAcceptMeteredSetRow{}
+	for rows.Next() {
+		var i TaskAcceptMeteredSetRow
+		if err := rows.Scan(&i.ID, &i.UsedUp); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const taskAcceptSet = `-- name: TaskAcceptSet :many
+with n as materialized (
+  select unnest($1::text[]) as id, unnest($2::text[]) as user_id, unnest($3::text[]) as environment,
+    unnest($4::text[]) as api_key_id, unnest($5::text[]) as model, unnest($6::text[]) as type,
+    unnest($7::text[]) as prompt, unnest($8::text[]) as negative_prompt,
+    unnest($9::boolean[]) as has_negative_prompt, unnest($10::text[]) as aspect_ratio,
+    unnest($11::text[]) as resolution, unnest($12::int[]) as num_outputs,
+    unnest($13::int[]) as duration_seconds, unnest($14::text[]) as image_urls,
+    unnest($15::text[]) as webhook_url, unnest($16::bigint[]) as price_id,
+    unnest($17::bigint[]) as unit_price_micros, unnest($18::timestamptz[]) as deadline_at,
+    unnest($19::timestamptz[]) as created_at
+  where not exists (
+    select 1 from api_key_meters m
+    where m.api_key_id = any ($4::text[]) and (m.spend_cap_micros is not null or m.running_cap is not null)
+  )
+), due as (
+  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from n where environment = 'live' group by user_id
+), locked as materialized (
+  select a.user_id, d.amount_micros from due d join accounts a on a.user_id = d.user_id order by a.user_id for no key update of a
+), payers as (
+  update accounts a set held_micros = a.held_micros + l.amount_micros from locked l
+  where a.user_id = l.user_id and a.balance_micros - a.held_micros >= l.amount_micros
+  returning a.user_id
+), accepted as materialized (
+  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at, nextval('river_job_id_seq') as job_id from n
+  where environment <> 'live' or user_id in (select user_id from payers)
+), jobs as (
+  insert into river_job (id, args, kind, queue, max_attempts)
+  select job_id, jsonb_build_object('task_id', id), $20::text, $21::text, $22::smallint from accepted
+), holding as (
+  insert into holds (task_id, user_id, amount_micros)
+  select id, user_id, unit_price_micros * num_outputs from accepted where environment = 'live'
+), stored as (
+  insert into tasks (
+    id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
+    num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
+  )
+  select id, user_id, environment, nullif(api_key_id, ''), model, type, prompt,
+    case when has_negative_prompt then negative_prompt end, aspect_ratio,
+    resolution, num_outputs, nullif(duration_seconds, 0), coalesce(string_to_array(nullif(image_urls, ''), E'\n'), '{}'),
+    nullif(webhook_url, ''), price_id, unit_price_micros, job_id, deadline_at, created_at
+  from accepted
+  returning id
+)
+select id, false as metered from stored
+union all
+select '', true where not exists (select 1 from n)
+`
+
 type TaskAcceptSetParams struct {
 	IDs                []string
 	UserIDs            []string
@@ -222,15 +349,14 @@ type TaskAcceptSetParams struct {
 }
 
 type TaskAcceptSetRow struct {
-	ID     string
-	UsedUp bool
+	ID      string
+	Metered bool
 }
 
-// Decides and stores in one statement: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
-// from what is available there, and stores, as TaskInsertSet does, the tasks that are paid for and those of the test
-// environment. Gives their ids, and those of the tasks whose key has not enough for all its tasks here: of such a key none is
-// stored, nor of an account that has not enough. Accounts are locked in the order of AccountLockSet; the lock of an account is one
-// of its live keys' meters too. Meters of test keys are locked in the order of MeterLockSetAnyOwner.
+// Decides and stores in one statement: takes the sum that each account's tasks cost from what is available there, and stores,
+// as TaskInsertSet does, the tasks that are paid for and those of the test environment. Gives their ids; of an account that
+// has not enough for all its tasks here, none is stored. Accounts are locked in the order of AccountLockSet. When a key among
+// them has a cap nothing is decided, and metered says so: that is for TaskAcceptMeteredSet, which is slower.
 func (q *Queries) TaskAcceptSet(ctx context.Context, db DBTX, arg TaskAcceptSetParams) ([]TaskAcceptSetRow, error) {
 	rows, err := db.Query(ctx, taskAcceptSet,
 		arg.IDs,
@@ -263,7 +389,7 @@ func (q *Queries) TaskAcceptSet(ctx context.Context, db DBTX, arg TaskAcceptSetP
 	items := []TaskAcceptSetRow{}
 	for rows.Next() {
 		var i TaskAcceptSetRow
-		if err := rows.Scan(&i.ID, &i.UsedUp); err != nil {
+		if err := rows.Scan(&i.ID, &i.Metered); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -70,7 +70,8 @@ func New(t testing.TB, o Options) *Server {
 	s := &Server{URL: "http://" + l.Addr().String(), DatabaseURL: o.DatabaseURL}
 	cfg := config.Config{
 		Environment: "development", DatabaseURL: config.Secret(o.DatabaseURL), DataDir: t.TempDir(), PublicURL: s.URL,
-		IPLimit: orNobodys(o.IPLimit), KeyLimit: orNobodys(o.KeyLimit), SignInLimit: o.SignInLimit, AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
+		IPLimit: orNobodys(o.IPLimit), KeyLimit: orNobodys(o.KeyLimit), SignInLimit: o.SignInLimit,
+		AuthSecrets: []config.Secret{authSecret}, SealKeys: []config.Secret{sealKey},
 		SandboxForLive: true, EgressAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Workers: 20, WebhookWorkers: 20, DatabaseConns: 12, TaskLeaseSeconds: 6,
 	}

@@ -172,7 +172,9 @@ func (n *Node) buildAuth() error {
 	n.Sessions, err = auth.NewSessions(auth.SessionConfig{
 		Pool: n.Pool, Clock: n.o.Clock, Logger: n.o.Logger, Secrets: secrets, Secure: strings.HasPrefix(c.PublicURL, "https://"),
 		PublicURL: strings.TrimSuffix(c.PublicURL, "/"), Origins: c.TrustedOrigins, Mail: n.outbox(),
-		CookiePrefix: c.CookiePrefix,
+		CookiePrefix: c.CookiePrefix, Times: auth.SessionTimes{
+			Lifetime: seconds(c.SessionSeconds), UpdateAge: seconds(c.SessionUpdateSeconds), Most: seconds(c.SessionMaxSeconds),
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("EGGAPI_AUTH_SECRETS: %w", err)
@@ -227,7 +229,8 @@ func (n *Node) buildHandler(ctx context.Context) error {
 		Contract: gen.Contract, Handlers: h, Keys: n.Keyring, Sessions: n.Sessions, Files: files{n.store, n.o.Logger}, Pages: pages,
 		Translate: pg.Public, Registry: n.o.Registry, Logger: n.o.Logger, Clock: n.o.Clock,
 		TrustedOrigins: append([]string{strings.TrimSuffix(c.PublicURL, "/")}, c.TrustedOrigins...), TrustedProxies: c.TrustedProxies,
-		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), SignInLimit: perMinute(c.SignInLimit), SharedLimits: n.limits,
+		IPLimit: rule(c.IPLimit), KeyLimit: rule(c.KeyLimit), TestKeyLimit: rule(c.TestKeys()), SignInLimit: perMinute(c.SignInLimit),
+		NewKeyLimit: perMinute(c.NewKeyLimit), UnknownKeyLimit: perMinute(c.UnknownKeyLimit), SharedLimits: n.limits,
 		MaxRequests: c.MaxRequests,
 	})
 	n.Handler = e
@@ -259,6 +262,8 @@ func rule(perSecond float64) ratelimit.Rule {
 func perMinute(n float64) ratelimit.Rule {
 	return ratelimit.Rule{PerSecond: n / 60, Burst: max(1, int(n))}
 }
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 func nodeName(now time.Time) string {
 	host, err := os.Hostname()

@@ -52,6 +52,7 @@ type Rights struct {
 	RequestsPerSecond *int32         // nil = what holds for every key
 	RequestsPerDay    *int64         // nil = no limit
 	TimeZone          string         // whose days are meant
+	Metered           bool           // what it spends or runs has a cap
 }
 
 // From tells whether the key may be used from an address.

@@ -47,7 +47,7 @@ func (s *Sessions) setSessionCookies(ctx context.Context, token string, forget b
 		setCookies(ctx, session, mark)
 		return
 	}
-	seconds := int(sessionLifetime.Seconds())
+	seconds := int(s.times.Lifetime.Seconds())
 	session.MaxAgeSeconds = &seconds
 	setCookies(ctx, session)
 	if c.DontRemember {

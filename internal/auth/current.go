@@ -16,8 +16,8 @@ type Current struct {
 
 // Get gives the caller's session, or nil when there is none or its user is suspended.
 //
-// As in Better Auth, a session whose end is 6 days off or nearer is given 7 days again and its cookie
-// is sent anew, unless the browser is to forget it or the caller disables it. A session in which an
+// As in Better Auth, a session whose end is 6 days off or nearer, or what the times say in their place, is given 7 days
+// again and its cookie is sent anew, unless the browser is to forget it or the caller disables it. A session in which an
 // administrator impersonates its user is never extended. The cookies of a session that ended are
 // cleared; a cookie that no secret of ours signed is left alone.
 func (s *Sessions) Get(ctx context.Context, c Caller) (*Current, error) {
@@ -34,21 +34,22 @@ func (s *Sessions) Get(ctx context.Context, c Caller) (*Current, error) {
 		s.clearSessionCookies(ctx)
 		return nil, nil
 	}
-	if expired(row.Session, now) {
+	if s.expired(row.Session, now) {
 		return nil, s.discard(ctx, token)
 	}
 	if suspended(row.User.Banned, row.User.BanExpires, now) {
 		return nil, nil
 	}
 	current := &Current{Session: row.Session, User: row.User}
-	due := row.Session.ExpiresAt.Add(sessionUpdateAge - sessionLifetime)
+	due := row.Session.ExpiresAt.Add(s.times.UpdateAge - s.times.Lifetime)
+	end := s.times.end(row.Session.CreatedAt, now)
 	// An administrator who impersonates has an hour, whatever became of the cookie that says so.
 	impersonated := row.Session.ImpersonatedBy != nil
-	if c.DontRemember || c.DisableRefresh || impersonated || now.Before(due) {
+	if c.DontRemember || c.DisableRefresh || impersonated || now.Before(due) || !end.After(row.Session.ExpiresAt) {
 		return current, nil
 	}
 	current.Session, err = pg.Q.SessionExtendAnyOwner(ctx, s.pool, db.SessionExtendAnyOwnerParams{
-		Token: token, ExpiresAt: now.Add(sessionLifetime), UpdatedAt: now,
+		Token: token, ExpiresAt: end, UpdatedAt: now,
 	})
 	if pg.NoRows(err) {
 		// Ended by another request meanwhile.

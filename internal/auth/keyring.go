@@ -25,7 +25,8 @@ const (
 )
 
 var (
-	errKeyInvalid    = fault.New(fault.Unauthorized, "Invalid API key")
+	// ErrKeyInvalid is the refusal of what is nobody's key.
+	ErrKeyInvalid    = fault.New(fault.Unauthorized, "Invalid API key")
 	errKeyRevoked    = fault.New(fault.Unauthorized, "API key has been revoked")
 	errKeyExpired    = fault.New(fault.Unauthorized, "API key has expired")
 	errKeyDisabled   = fault.New(fault.Unauthorized, "API key is inactive")
@@ -120,13 +121,44 @@ func (k *Keyring) Listening() bool { return k.known.isOpen() }
 // database cannot be asked within 2 s. A token with a wrong checksum never reaches the database.
 func (k *Keyring) Authenticate(ctx context.Context, token string) (Principal, error) {
 	if !WellFormed(token) {
-		return Principal{}, errKeyInvalid
+		return Principal{}, ErrKeyInvalid
 	}
 	digest := sha256.Sum256([]byte(token))
 	r, err := k.find(ctx, digest)
 	if err != nil {
 		return Principal{}, pg.Public(fault.Wrap(err, "look up an API key"))
 	}
+	return k.principal(digest, r)
+}
+
+// Recall tells how well a key is remembered.
+type Recall int
+
+// A key is fresh in memory when what is known of it is sure enough to answer by, stale when it was one lately.
+const (
+	RecallNone Recall = iota
+	RecallStale
+	RecallFresh
+)
+
+// Recall is Authenticate from memory alone: what it says of a token counts only when it is fresh. It asks nobody. A
+// token with a wrong checksum is always fresh.
+func (k *Keyring) Recall(token string) (Principal, Recall, error) {
+	if !WellFormed(token) {
+		return Principal{}, RecallFresh, ErrKeyInvalid
+	}
+	digest := sha256.Sum256([]byte(token))
+	if r, ok := k.known.get(digest, k.clock()); ok {
+		p, err := k.principal(digest, r)
+		return p, RecallFresh, err
+	}
+	if k.known.familiar(digest) {
+		return Principal{}, RecallStale, nil
+	}
+	return Principal{}, RecallNone, nil
+}
+
+func (k *Keyring) principal(digest [32]byte, r record) (Principal, error) {
 	if err := r.refusal(k.clock()); err != nil {
 		return Principal{}, err
 	}
@@ -210,7 +242,7 @@ func toRecord(row db.APIKeyBySecretSetAnyOwnerRow) record {
 		banned: row.Banned, banExpires: row.BanExpires,
 		rights: &Rights{
 			Scopes: key.Scopes, Models: key.Models, Networks: key.Networks, RequestsPerSecond: key.RequestsPerSecond,
-			RequestsPerDay: row.RequestsPerDay, TimeZone: row.TimeZone,
+			RequestsPerDay: row.RequestsPerDay, TimeZone: row.TimeZone, Metered: row.Metered,
 		},
 	}
 }

@@ -226,9 +226,8 @@ func TestAuthenticate_AnUnknownKeyIsRememberedForTwoSeconds(t *testing.T) {
 func TestAuthenticate_ManyAtOnceAskTheDatabaseOnce(t *testing.T) {
 	pool, c := newDatabase(t), newClock()
 	by := addUser(t, pool, "usr_a")
-	n := listening(t, pool, c)
-	_, secret := create(t, n, by)
-	n.queries.n.Store(0)
+	_, secret := create(t, newNode(t, pool, c), by)
+	n := listening(t, pool, c) // only now, so that the news of the key cannot come in between
 	locked, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -288,4 +287,30 @@ func TestAuthenticate_ALostDatabaseIsUnavailable(t *testing.T) {
 	if fault.CodeOf(err) != fault.ServiceUnavailable {
 		t.Errorf("a lost database: %v", err)
 	}
+}
+
+func TestRecall_TellsHowSureItIsAndAsksNobody(t *testing.T) {
+	pool, c := newDatabase(t), newClock()
+	by := addUser(t, pool, "usr_a")
+	n := listening(t, pool, c)
+	keyID, secret := create(t, n, by)
+	stranger := newSecret(t, "live")
+	wants := func(what, token string, want auth.Recall, wantKey string, refused bool) {
+		t.Helper()
+		before := n.queries.n.Load()
+		p, recall, err := n.Recall(token)
+		if recall != want || p.KeyID != wantKey || errors.Is(err, auth.ErrKeyInvalid) != refused || n.queries.n.Load() != before {
+			t.Errorf("%s: %v %+v %v", what, recall, p, err)
+		}
+	}
+	wants("never asked about", stranger, auth.RecallNone, "", false)
+	wants("no key at all", "egg_live_nonsense", auth.RecallFresh, "", true)
+	for _, token := range []string{secret, stranger} {
+		_, _ = n.Authenticate(t.Context(), token)
+	}
+	wants("a key", secret, auth.RecallFresh, keyID, false)
+	wants("nobody's", stranger, auth.RecallFresh, "", true)
+	c.Add(time.Minute)
+	wants("a key a minute ago", secret, auth.RecallStale, "", false)
+	wants("nobody's a minute ago", stranger, auth.RecallNone, "", false)
 }

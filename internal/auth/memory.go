@@ -32,7 +32,7 @@ type record struct {
 func (r record) refusal(now time.Time) error {
 	switch {
 	case !r.found:
-		return errKeyInvalid
+		return ErrKeyInvalid
 	case r.revoked:
 		return errKeyRevoked
 	case r.expiresAt != nil && !now.Before(*r.expiresAt):
@@ -72,6 +72,12 @@ func (m *memory) get(digest [32]byte, now time.Time) (record, bool) {
 		return r, now.Sub(r.readAt) < m.negativeTTL
 	}
 	return record{}, false
+}
+
+// familiar tells whether a digest was a key's lately, however old what is known of it.
+func (m *memory) familiar(digest [32]byte) bool {
+	_, ok := m.keys.GetIfPresent(digest)
+	return ok
 }
 
 // put keeps a record unless something changed since it was read, or nothing may be kept.

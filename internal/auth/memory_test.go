@@ -151,7 +151,7 @@ func TestAuthenticate_KeysThatShareFortyCharactersAreTwo(t *testing.T) {
 				t.Fatalf("got %+v, %v, want %s", p, err, user)
 			}
 		}
-		if _, err := k.Authenticate(t.Context(), secrets[2]); !errors.Is(err, errKeyInvalid) {
+		if _, err := k.Authenticate(t.Context(), secrets[2]); !errors.Is(err, ErrKeyInvalid) {
 			t.Fatalf("got %v", err)
 		}
 	}

@@ -42,6 +42,33 @@ type SessionConfig struct {
 	PublicURL    string       // what links in mails begin with, without a slash at the end
 	Origins      []string     // besides PublicURL, of pages that a browser may be sent on to
 	Mail         *mail.Outbox // nil = mails are dropped
+	Times        SessionTimes
+}
+
+// SessionTimes say how long sessions live. Zero times are Better Auth's.
+type SessionTimes struct {
+	Lifetime  time.Duration // without use; 0 = 7 days. Better Auth's expiresIn
+	UpdateAge time.Duration // how old a use is noted; 0 = a day. Better Auth's updateAge
+	Most      time.Duration // since signing in, used or not; 0 = no bound, as in Better Auth
+}
+
+func (t SessionTimes) orDefaults() SessionTimes {
+	if t.Lifetime == 0 {
+		t.Lifetime = sessionLifetime
+	}
+	if t.UpdateAge == 0 {
+		t.UpdateAge = sessionUpdateAge
+	}
+	return t
+}
+
+// end says when a session made at created and used at now ends.
+func (t SessionTimes) end(created, now time.Time) time.Time {
+	end := now.Add(t.Lifetime)
+	if last := created.Add(t.Most); t.Most > 0 && last.Before(end) {
+		return last
+	}
+	return end
 }
 
 // Sessions are Better Auth's: the same tables, cookies and password hashes as its version 1.7.
@@ -53,6 +80,7 @@ type Sessions struct {
 	secure  bool
 	prefix  string
 
+	times     SessionTimes
 	publicURL string
 	origins   []string
 	mail      *mail.Outbox
@@ -78,6 +106,7 @@ func NewSessions(c SessionConfig) (*Sessions, error) {
 		c.Mail = &mail.Outbox{}
 	}
 	return &Sessions{
+		times:     c.Times.orDefaults(),
 		publicURL: c.PublicURL, origins: append([]string{c.PublicURL}, c.Origins...), mail: c.Mail,
 		pool: c.Pool, clock: c.Clock, logger: c.Logger, secrets: slices.Clone(c.Secrets),
 		secure: c.Secure, prefix: c.CookiePrefix,
@@ -117,7 +146,7 @@ func (s *Sessions) Authenticate(ctx context.Context, cookieValue string) (Princi
 	switch {
 	case err != nil:
 		return Principal{}, err
-	case !found || expired(row.Session, now):
+	case !found || s.expired(row.Session, now):
 		return Principal{}, errSessionInvalid
 	case suspended(row.User.Banned, row.User.BanExpires, now):
 		return Principal{}, errUserSuspended
@@ -141,4 +170,7 @@ func (s *Sessions) find(ctx context.Context, token string) (row db.SessionByToke
 // now is what a session's row can hold: Better Auth counts milliseconds.
 func (s *Sessions) now() time.Time { return s.clock().UTC().Truncate(time.Millisecond) }
 
-func expired(row db.Session, now time.Time) bool { return row.ExpiresAt.Before(now) }
+// expired tells whether a session has ended, also one that another server on this database gave longer.
+func (s *Sessions) expired(row db.Session, now time.Time) bool {
+	return row.ExpiresAt.Before(now) || s.times.Most > 0 && !now.Before(row.CreatedAt.Add(s.times.Most))
+}

@@ -205,3 +205,50 @@ func TestSessions_AnOldSecretStillVerifiesAndTheFirstSigns(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestSession_LivesAsLongAsTheTimesSay(t *testing.T) {
+	h := newHouse(t)
+	h.Sessions = h.sessions(t, auth.SessionConfig{
+		Secrets: []string{testSecret}, Times: auth.SessionTimes{Lifetime: day, UpdateAge: time.Hour, Most: 2 * day},
+	})
+	in := h.signUp(t)
+	start, caller := h.clock.Now(), auth.Caller{SessionCookie: auth.SignCookie(in.Token, testSecret)}
+	ends := func(what string, want time.Duration) {
+		t.Helper()
+		if got := h.end(t, in.Token).Sub(start); got != want {
+			t.Errorf("%s: ends after %v, want %v", what, got, want)
+		}
+	}
+	ends("signed up", day)
+	for _, step := range []struct {
+		after, ends time.Duration
+		cookies     int
+	}{
+		{time.Hour - time.Millisecond, day, 0}, // too early to note
+		{time.Hour, day + time.Hour, 1},
+		{day, 2 * day, 1},
+		{day + 12*time.Hour, 2 * day, 0}, // as long as may be
+	} {
+		h.clock.Set(start.Add(step.after))
+		current, cookies := h.get(t, caller)
+		if current == nil || len(cookies) != step.cookies {
+			t.Fatalf("after %v: %+v, cookies %+v", step.after, current, cookies)
+		}
+		if len(cookies) > 0 && *cookies[0].MaxAgeSeconds != 86400 {
+			t.Errorf("after %v: the cookie lives %d s", step.after, *cookies[0].MaxAgeSeconds)
+		}
+		ends(step.after.String(), step.ends)
+	}
+	// Another server on this database knows nothing of the bound.
+	exec(t, h.pool, `update "session" set "expiresAt" = "expiresAt" + interval '7 days'`)
+	h.clock.Set(start.Add(2*day - time.Millisecond))
+	if _, err := h.Authenticate(t.Context(), caller.SessionCookie); err != nil {
+		t.Error(err)
+	}
+	h.clock.Set(start.Add(2 * day))
+	_, err := h.Authenticate(t.Context(), caller.SessionCookie)
+	wantFault(t, err, fault.Unauthorized, "Your session is invalid or has expired; sign in again")
+	if current, cookies := h.get(t, caller); current != nil || len(cookies) != 3 {
+		t.Errorf("got %+v, cookies %+v", current, cookies)
+	}
+}

@@ -169,14 +169,14 @@ func (s *Sessions) open(ctx context.Context, tx pgx.Tx, o *opening) error {
 	if err != nil {
 		return err
 	}
-	lifetime := sessionLifetime
+	times := s.times
 	if o.forget {
-		lifetime = shortSessionLifetime
+		times.Lifetime = min(times.Lifetime, shortSessionLifetime)
 	}
 	userAgent := storable(o.caller.UserAgent)
 	row, err := pg.Q.SessionInsert(ctx, tx, db.SessionInsertParams{
 		ID: random(tokenChars), Token: random(tokenChars), UserID: o.user.ID, CreatedAt: o.now,
-		ExpiresAt: o.now.Add(lifetime), IPAddress: &o.caller.IPAddress, UserAgent: &userAgent,
+		ExpiresAt: times.end(o.now, o.now), IPAddress: &o.caller.IPAddress, UserAgent: &userAgent,
 	})
 	if err != nil {
 		return err

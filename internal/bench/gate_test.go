@@ -118,6 +118,11 @@ func (anyKey) Authenticate(context.Context, string) (auth.Principal, error) {
 	return auth.Principal{Kind: auth.KindKey, UserID: firstUser, KeyID: "key_1", Environment: auth.EnvironmentLive, Role: "user", Rights: allRights}, nil
 }
 
+func (k anyKey) Recall(key string) (auth.Principal, auth.Recall, error) {
+	p, err := k.Authenticate(context.Background(), key)
+	return p, auth.RecallFresh, err
+}
+
 var allRights = &auth.Rights{Scopes: auth.Scopes(), TimeZone: "UTC"}
 
 func (anyKey) CountRequest(context.Context, auth.Principal) error { return nil }

@@ -78,7 +78,8 @@ var marks = map[string]mark{
 	"nodes/commits": {"ratio", atMost(1.5), atMost(4)},
 	"nodes/wait":    {"ms", atMost(500), atMost(30000)},
 
-	"fairness/p99": {"of without", atMost(1.2), atMost(2)},
+	"fairness/p99":     {"of without", atMost(1.2), atMost(3)},
+	"fairness/process": {"of elsewhere", atMost(1.2), atMost(2)},
 
 	"idle/statements": {"per s", atMost(30), atMost(100)},
 	"idle/cpu":        {"%", atMost(2), atMost(10)},

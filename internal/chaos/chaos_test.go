@@ -137,7 +137,7 @@ func newWorld(t *testing.T, p plan) *world {
 		"EGGAPI_DATA_DIR=" + w.dir, "EGGAPI_AUTH_SECRETS=" + authSecret, "EGGAPI_SEAL_KEYS=" + sealKey,
 		"EGGAPI_GEMINI_API_KEY=" + upstreamKey, "EGGAPI_GEMINI_BASE_URL=" + w.upstream.url, "EGGAPI_SANDBOX_FOR_LIVE=true",
 		"EGGAPI_EGRESS_ALLOW=127.0.0.0/8", "EGGAPI_TASK_LEASE_SECONDS=" + strconv.Itoa(leaseSeconds),
-		"EGGAPI_WEBHOOK_SCHEDULE=0s,500ms,1s,1s,2s,2s,4s,4s,8s,8s", "EGGAPI_IP_LIMIT=0", "EGGAPI_KEY_LIMIT=0", "EGGAPI_SIGN_IN_LIMIT=0",
+		"EGGAPI_WEBHOOK_SCHEDULE=0s,500ms,1s,1s,2s,2s,4s,4s,8s,8s", "EGGAPI_IP_LIMIT=0", "EGGAPI_KEY_LIMIT=0", "EGGAPI_TEST_KEY_LIMIT=0", "EGGAPI_NEW_KEY_LIMIT=0", "EGGAPI_SIGN_IN_LIMIT=0",
 		"EGGAPI_WORKERS=20", "EGGAPI_WEBHOOK_WORKERS=20", "EGGAPI_SHUTDOWN_SECONDS=20",
 	}
 	for _, name := range []string{"serve", "work-1", "work-2"} {

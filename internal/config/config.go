@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,37 +52,43 @@ const (
 
 // Config is every setting. docs/operations.md describes each.
 type Config struct {
-	Environment      string         `env:"EGGAPI_ENV" envDefault:"development"`
-	DatabaseURL      Secret         `env:"DATABASE_URL"`
-	Addr             string         `env:"EGGAPI_ADDR" envDefault:"127.0.0.1:8080"`
-	MetricsAddr      string         `env:"EGGAPI_METRICS_ADDR"`
-	DataDir          string         `env:"EGGAPI_DATA_DIR" envDefault:".data"`
-	PublicURL        string         `env:"EGGAPI_PUBLIC_URL"`
-	TrustedOrigins   []string       `env:"EGGAPI_TRUSTED_ORIGINS"`
-	TrustedProxies   []netip.Prefix `env:"EGGAPI_TRUSTED_PROXIES"`
-	IPLimit          float64        `env:"EGGAPI_IP_LIMIT" envDefault:"100"`
-	KeyLimit         float64        `env:"EGGAPI_KEY_LIMIT" envDefault:"100"`
-	RedisURL         Secret         `env:"EGGAPI_REDIS_URL"`
-	SignInLimit      float64        `env:"EGGAPI_SIGN_IN_LIMIT" envDefault:"30"`
-	MaxRequests      int            `env:"EGGAPI_MAX_REQUESTS" envDefault:"1024"`
-	AuthSecrets      []Secret       `env:"EGGAPI_AUTH_SECRETS"`
-	CookiePrefix     string         `env:"EGGAPI_COOKIE_PREFIX" envDefault:"better-auth"`
-	SealKeys         []Secret       `env:"EGGAPI_SEAL_KEYS"`
-	SMTPURL          Secret         `env:"EGGAPI_SMTP_URL"`
-	StorageURL       string         `env:"EGGAPI_STORAGE_URL"`
-	FilesURL         string         `env:"EGGAPI_FILES_URL"`
-	GeminiAPIKey     Secret         `env:"EGGAPI_GEMINI_API_KEY"`
-	GeminiBaseURL    string         `env:"EGGAPI_GEMINI_BASE_URL" envDefault:"https://generativelanguage.googleapis.com"`
-	SandboxForLive   bool           `env:"EGGAPI_SANDBOX_FOR_LIVE"`
-	EgressAllow      []netip.Prefix `env:"EGGAPI_EGRESS_ALLOW"`
-	Workers          int            `env:"EGGAPI_WORKERS" envDefault:"100"`
-	WebhookWorkers   int            `env:"EGGAPI_WEBHOOK_WORKERS" envDefault:"50"`
-	DatabaseConns    int32          `env:"EGGAPI_DATABASE_CONNS" envDefault:"16"`
-	PostgresBin      string         `env:"EGGAPI_POSTGRES_BIN"`
-	LogLevel         slog.Level     `env:"EGGAPI_LOG_LEVEL" envDefault:"info"`
-	DrainSeconds     int            `env:"EGGAPI_DRAIN_SECONDS" envDefault:"3"`
-	ShutdownSeconds  int            `env:"EGGAPI_SHUTDOWN_SECONDS" envDefault:"20"`
-	TaskLeaseSeconds int            `env:"EGGAPI_TASK_LEASE_SECONDS" envDefault:"30"`
+	Environment          string         `env:"EGGAPI_ENV" envDefault:"development"`
+	DatabaseURL          Secret         `env:"DATABASE_URL"`
+	Addr                 string         `env:"EGGAPI_ADDR" envDefault:"127.0.0.1:8080"`
+	MetricsAddr          string         `env:"EGGAPI_METRICS_ADDR"`
+	DataDir              string         `env:"EGGAPI_DATA_DIR" envDefault:".data"`
+	PublicURL            string         `env:"EGGAPI_PUBLIC_URL"`
+	TrustedOrigins       []string       `env:"EGGAPI_TRUSTED_ORIGINS"`
+	TrustedProxies       []netip.Prefix `env:"EGGAPI_TRUSTED_PROXIES"`
+	IPLimit              float64        `env:"EGGAPI_IP_LIMIT" envDefault:"100"`
+	KeyLimit             float64        `env:"EGGAPI_KEY_LIMIT" envDefault:"100"`
+	TestKeyLimit         float64        `env:"EGGAPI_TEST_KEY_LIMIT" envDefault:"25"`
+	RedisURL             Secret         `env:"EGGAPI_REDIS_URL"`
+	SignInLimit          float64        `env:"EGGAPI_SIGN_IN_LIMIT" envDefault:"30"`
+	NewKeyLimit          float64        `env:"EGGAPI_NEW_KEY_LIMIT" envDefault:"30"`
+	UnknownKeyLimit      float64        `env:"EGGAPI_UNKNOWN_KEY_LIMIT" envDefault:"120"`
+	MaxRequests          int            `env:"EGGAPI_MAX_REQUESTS" envDefault:"1024"`
+	AuthSecrets          []Secret       `env:"EGGAPI_AUTH_SECRETS"`
+	CookiePrefix         string         `env:"EGGAPI_COOKIE_PREFIX" envDefault:"better-auth"`
+	SessionSeconds       int            `env:"EGGAPI_SESSION_SECONDS" envDefault:"604800"`
+	SessionUpdateSeconds int            `env:"EGGAPI_SESSION_UPDATE_SECONDS" envDefault:"86400"`
+	SessionMaxSeconds    int            `env:"EGGAPI_SESSION_MAX_SECONDS"`
+	SealKeys             []Secret       `env:"EGGAPI_SEAL_KEYS"`
+	SMTPURL              Secret         `env:"EGGAPI_SMTP_URL"`
+	StorageURL           string         `env:"EGGAPI_STORAGE_URL"`
+	FilesURL             string         `env:"EGGAPI_FILES_URL"`
+	GeminiAPIKey         Secret         `env:"EGGAPI_GEMINI_API_KEY"`
+	GeminiBaseURL        string         `env:"EGGAPI_GEMINI_BASE_URL" envDefault:"https://generativelanguage.googleapis.com"`
+	SandboxForLive       bool           `env:"EGGAPI_SANDBOX_FOR_LIVE"`
+	EgressAllow          []netip.Prefix `env:"EGGAPI_EGRESS_ALLOW"`
+	Workers              int            `env:"EGGAPI_WORKERS" envDefault:"100"`
+	WebhookWorkers       int            `env:"EGGAPI_WEBHOOK_WORKERS" envDefault:"50"`
+	DatabaseConns        int32          `env:"EGGAPI_DATABASE_CONNS" envDefault:"16"`
+	PostgresBin          string         `env:"EGGAPI_POSTGRES_BIN"`
+	LogLevel             slog.Level     `env:"EGGAPI_LOG_LEVEL" envDefault:"info"`
+	DrainSeconds         int            `env:"EGGAPI_DRAIN_SECONDS" envDefault:"3"`
+	ShutdownSeconds      int            `env:"EGGAPI_SHUTDOWN_SECONDS" envDefault:"20"`
+	TaskLeaseSeconds     int            `env:"EGGAPI_TASK_LEASE_SECONDS" envDefault:"30"`
 	// WebhookSchedule gives the delay before each try of a webhook, the first first; empty = the documented one.
 	WebhookSchedule []time.Duration `env:"EGGAPI_WEBHOOK_SCHEDULE"`
 	// WebhookLogDays is how long an event is kept after its end, with the log of its tries; 0 = for ever.
@@ -100,13 +107,25 @@ func Load() (Config, error) {
 	if c.DrainSeconds < 0 || c.ShutdownSeconds < 1 {
 		return Config{}, errors.New("read the settings: EGGAPI_DRAIN_SECONDS must not be negative, EGGAPI_SHUTDOWN_SECONDS at least 1")
 	}
-	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || c.IPLimit < 0 || c.KeyLimit < 0 || c.SignInLimit < 0 || c.MaxRequests < 0 || c.TaskLeaseSeconds < 3 {
+	limits := []float64{c.IPLimit, c.KeyLimit, c.TestKeyLimit, c.SignInLimit, c.NewKeyLimit, c.UnknownKeyLimit, float64(c.MaxRequests)}
+	if c.Workers < 1 || c.WebhookWorkers < 1 || c.DatabaseConns < 4 || slices.Min(limits) < 0 || c.TaskLeaseSeconds < 3 {
 		return Config{}, errors.New("read the settings: worker counts must be at least 1, EGGAPI_DATABASE_CONNS at least 4, limits not negative, EGGAPI_TASK_LEASE_SECONDS at least 3")
 	}
 	if c.WebhookLogDays < 0 {
 		return Config{}, errors.New("read the settings: EGGAPI_WEBHOOK_LOG_DAYS must not be negative")
 	}
+	if c.SessionSeconds < 60 || c.SessionUpdateSeconds < 1 || c.SessionMaxSeconds < 0 {
+		return Config{}, errors.New("read the settings: EGGAPI_SESSION_SECONDS must be at least 60, EGGAPI_SESSION_UPDATE_SECONDS at least 1, EGGAPI_SESSION_MAX_SECONDS not negative")
+	}
 	return c, nil
+}
+
+// TestKeys gives the requests per second of a test key, never more than those of any key; 0 = no limit.
+func (c Config) TestKeys() float64 {
+	if c.KeyLimit > 0 && (c.TestKeyLimit == 0 || c.TestKeyLimit > c.KeyLimit) {
+		return c.KeyLimit
+	}
+	return c.TestKeyLimit
 }
 
 // Production tells whether conveniences of development are off.

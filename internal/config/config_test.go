@@ -66,6 +66,8 @@ func TestLoad_NamesTheVariableAndNeverItsValue(t *testing.T) {
 func TestLoad_RefusesNumbersOutOfBounds(t *testing.T) {
 	for name, value := range map[string]string{
 		"EGGAPI_WORKERS": "0", "EGGAPI_WEBHOOK_WORKERS": "0", "EGGAPI_DATABASE_CONNS": "3", "EGGAPI_IP_LIMIT": "-1", "EGGAPI_KEY_LIMIT": "-1", "EGGAPI_SIGN_IN_LIMIT": "-1",
+		"EGGAPI_TEST_KEY_LIMIT": "-1", "EGGAPI_NEW_KEY_LIMIT": "-1", "EGGAPI_UNKNOWN_KEY_LIMIT": "-1",
+		"EGGAPI_SESSION_SECONDS": "59", "EGGAPI_SESSION_UPDATE_SECONDS": "0", "EGGAPI_SESSION_MAX_SECONDS": "-1",
 		"EGGAPI_DRAIN_SECONDS": "-1", "EGGAPI_SHUTDOWN_SECONDS": "0", "EGGAPI_TASK_LEASE_SECONDS": "2", "EGGAPI_MAX_REQUESTS": "-1",
 	} {
 		t.Run(name, func(t *testing.T) {

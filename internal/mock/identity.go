@@ -21,7 +21,6 @@ const testKeys = "egg_test_"
 
 // The texts are the real service's, held to it by a test.
 var (
-	errKeyInvalid     = fault.New(fault.Unauthorized, "Invalid API key")
 	errSessionInvalid = fault.New(fault.Unauthorized, "Your session is invalid or has expired; sign in again")
 	keyRefusals       = map[string]error{
 		"revoked":  fault.New(fault.Unauthorized, "API key has been revoked"),
@@ -36,7 +35,7 @@ type keyring struct{ m *Mock }
 // Authenticate tells whose key token is.
 func (k keyring) Authenticate(_ context.Context, token string) (auth.Principal, error) {
 	if !auth.WellFormed(token) {
-		return auth.Principal{}, errKeyInvalid
+		return auth.Principal{}, auth.ErrKeyInvalid
 	}
 	digest := sha256.Sum256([]byte(token))
 	k.m.memory.mu.Lock()
@@ -46,7 +45,7 @@ func (k keyring) Authenticate(_ context.Context, token string) (auth.Principal, 
 		return principalOf(strangersKey(digest)), nil
 	}
 	if opens == nil || k.m.memory.users.get(opens.key.UserID) == nil {
-		return auth.Principal{}, errKeyInvalid
+		return auth.Principal{}, auth.ErrKeyInvalid
 	}
 	status := opens.key.Status(k.m.now())
 	if status == "active" && opens.expiresAt != nil && !k.m.now().Before(*opens.expiresAt) {
@@ -56,6 +55,12 @@ func (k keyring) Authenticate(_ context.Context, token string) (auth.Principal, 
 		return auth.Principal{}, refusal
 	}
 	return principalOf(opens.key), nil
+}
+
+// Recall is Authenticate: all there is is in memory.
+func (k keyring) Recall(token string) (auth.Principal, auth.Recall, error) {
+	p, err := k.Authenticate(context.Background(), token)
+	return p, auth.RecallFresh, err
 }
 
 // CountRequest counts nothing: the mock holds no key to the requests of its day.

@@ -43,6 +43,7 @@ type Options struct {
 	TrustedProxies  []netip.Prefix
 	IPLimit         float64          // requests per second; 0 = off
 	KeyLimit        float64          // requests per second; 0 = off
+	TestKeyLimit    float64          // of test keys; 0 = off
 	Clock           func() time.Time // nil = the wall clock
 }
 
@@ -105,7 +106,7 @@ func (m *Mock) openDoor(ctx context.Context) error {
 		Contract: gen.Contract, Handlers: m, Keys: keyring{m}, Sessions: sessions{m.cookies, m}, Files: m.files, Pages: http.HandlerFunc(notFound),
 		Translate: func(err error) error { return err }, Registry: prometheus.NewRegistry(), Logger: m.o.Logger, Clock: m.o.Clock,
 		TrustedOrigins: append([]string{m.o.PublicURL}, m.o.TrustedOrigins...), TrustedProxies: m.o.TrustedProxies,
-		IPLimit: rule(m.o.IPLimit), KeyLimit: rule(m.o.KeyLimit), Between: m.play,
+		IPLimit: rule(m.o.IPLimit), KeyLimit: rule(m.o.KeyLimit), TestKeyLimit: rule(m.o.TestKeyLimit), Between: m.play,
 	})
 	m.door = door
 	return err

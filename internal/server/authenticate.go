@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -73,7 +74,21 @@ func (s *server) byKey(c echo.Context) (auth.Principal, bool, error) {
 	if len(values) > 1 || !found || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t") {
 		return auth.Principal{}, true, errHeaderFormat
 	}
-	p, err := s.Keys.Authenticate(c.Request().Context(), token)
+	p, recall, err := s.Keys.Recall(token)
+	if recall == auth.RecallFresh {
+		return p, true, err
+	}
+	if recall == auth.RecallNone {
+		if err := s.narrow.checkStranger(c); err != nil {
+			return auth.Principal{}, true, err
+		}
+	}
+	p, err = s.Keys.Authenticate(c.Request().Context(), token)
+	if errors.Is(err, auth.ErrKeyInvalid) {
+		if err := s.narrow.countStranger(c); err != nil {
+			return auth.Principal{}, true, err
+		}
+	}
 	return p, true, err
 }
 

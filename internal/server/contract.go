@@ -44,7 +44,7 @@ type operation struct {
 	cost         int
 	betterAuth   bool // errors in Better Auth's format, and its Origin rules
 	noIPLimit    bool
-	signInLimit  bool     // has the narrow limit of what guesses passwords or sends mails
+	narrow       string   // the narrow limit it has, one of the names there are, or ""
 	bounded      bool     // its handler counts among those that run
 	notices      []notice // of its deprecation
 	shortcut     *shortcut
@@ -108,6 +108,19 @@ func readScopes(op *openapi3.Operation) ([]string, error) {
 	return scopes, nil
 }
 
+// readNarrowLimit fails on a limit that there is not, and on one per user where a caller may be nobody.
+func readNarrowLimit(op *openapi3.Operation) (string, error) {
+	declared, stated := op.Extensions["x-narrow-limit"]
+	name, _ := declared.(string)
+	switch {
+	case !stated || name == narrowSignIn:
+		return name, nil
+	case name == narrowNewKeys && len(*op.Security) > 0:
+		return name, nil
+	}
+	return "", fmt.Errorf("x-narrow-limit: %v is no limit that can be kept here", declared)
+}
+
 func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, method string, op *openapi3.Operation) (*operation, error) {
 	if op.OperationID == "" || op.Security == nil {
 		return nil, fmt.Errorf("operationId and security must be stated")
@@ -116,7 +129,7 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		id: op.OperationID, method: method, echoPath: pathParameter.ReplaceAllString(path, ":$1"),
 		hasBody: op.RequestBody != nil, queryNames: map[string]bool{}, cost: 1,
 		betterAuth: op.Extensions["x-error-format"] == "better-auth",
-		noIPLimit:  op.Extensions["x-no-ip-limit"] == true, signInLimit: op.Extensions["x-sign-in-limit"] == true,
+		noIPLimit:  op.Extensions["x-no-ip-limit"] == true,
 		// Probes tell whether the process lives, not whether it is busy; the contract itself costs nothing.
 		bounded:  op.Extensions["x-no-ip-limit"] != true && op.Responses.Value("503") != nil,
 		shortcut: newShortcut(doc, item, op),
@@ -128,6 +141,9 @@ func compileOperation(doc *openapi3.T, path string, item *openapi3.PathItem, met
 		return nil, err
 	}
 	var err error
+	if o.narrow, err = readNarrowLimit(op); err != nil {
+		return nil, err
+	}
 	if o.notices, err = readNotices(op); err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (s *server) gate(op *operation) echo.MiddlewareFunc {
 			if op.bounded && s.crowd.full() {
 				return errCrowded
 			}
-			if err := s.signInLimit.check(c, op); err != nil {
+			if err := s.narrow.checkSignIn(c, op); err != nil {
 				return err
 			}
 			principal, err := s.authenticate(c, op)

@@ -104,6 +104,9 @@ func (s *server) limitPrincipal(c echo.Context, op *operation, p auth.Principal)
 	if err := s.limitRate(c, op, p); err != nil {
 		return err
 	}
+	if err := s.narrow.checkNewKeys(c, op, p); err != nil {
+		return err
+	}
 	if p.Kind != auth.KindKey {
 		return nil
 	}
@@ -119,7 +122,11 @@ func (s *server) limitRate(c echo.Context, op *operation, p auth.Principal) erro
 	if p.Rights != nil {
 		perSecond = p.Rights.RequestsPerSecond
 	}
-	limit, err := s.keyLimit.of(perSecond)
+	limits := s.keyLimit
+	if p.Kind == auth.KindKey && p.Environment == auth.EnvironmentTest {
+		limits = s.testKeyLimit
+	}
+	limit, err := limits.of(perSecond)
 	if err != nil || limit.Off() {
 		return fault.Wrap(err, "find the limit of a key")
 	}

@@ -24,6 +24,8 @@ import (
 
 // KeyAuthenticator knows API keys.
 type KeyAuthenticator interface {
+	// Recall is Authenticate from memory alone; what it says counts only when it is fresh.
+	Recall(key string) (auth.Principal, auth.Recall, error)
 	Authenticate(ctx context.Context, key string) (auth.Principal, error)
 	// CountRequest counts a request of a key, and refuses it when the key may make no more.
 	CountRequest(ctx context.Context, p auth.Principal) error
@@ -55,9 +57,12 @@ type Deps struct {
 	BodyLimitBytes int64          // 0 = 1 MiB
 	IPLimit        ratelimit.Rule // zero = off
 	KeyLimit       ratelimit.Rule // zero = off
-	SignInLimit    ratelimit.Rule // per address and operation that guesses or sends mail; zero = off
-	MaxRequests    int            // with handlers at a time; 0 = no bound
-	// SharedLimits keeps the two limits for all processes together. Optional: without it each counts for itself.
+	TestKeyLimit   ratelimit.Rule // zero = off
+	// Narrower ones: per address and operation that guesses or sends mail, per user for new secrets of keys, and per
+	// address for keys that nobody has. Zero = off.
+	SignInLimit, NewKeyLimit, UnknownKeyLimit ratelimit.Rule
+	MaxRequests                               int // with handlers at a time; 0 = no bound
+	// SharedLimits keeps the limits for all processes together. Optional: without it each counts for itself.
 	SharedLimits *ratelimit.Shared
 	// Between runs after the gate of an operation and before its handler, and can refuse. Optional: the mock plays
 	// failures with it, the service has none.
@@ -81,8 +86,11 @@ func New(ctx context.Context, d Deps) (*echo.Echo, error) {
 	if s.keyLimit, err = newLimits("key", d.KeyLimit, d); err != nil {
 		return nil, fmt.Errorf("set the limit per key: %w", err)
 	}
-	if s.signInLimit, err = newSignInLimit(d.SignInLimit, d.Clock); err != nil {
-		return nil, fmt.Errorf("set the limit for signing in: %w", err)
+	if s.testKeyLimit, err = newLimits("key", d.TestKeyLimit, d); err != nil {
+		return nil, fmt.Errorf("set the limit per test key: %w", err)
+	}
+	if s.narrow, err = newNarrowLimits(d); err != nil {
+		return nil, fmt.Errorf("set a narrow limit: %w", err)
 	}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -108,9 +116,10 @@ type server struct {
 	metrics  *metrics
 	ipLimit  *limits
 	keyLimit *limits
+	narrow   *narrowLimits
 	crowd    crowd
 
-	signInLimit *signInLimit
+	testKeyLimit *limits
 }
 
 // door is every step that is the same for all requests. It is one middleware, since echo puts those it is given

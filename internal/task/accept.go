@@ -21,6 +21,8 @@ type submission struct {
 
 func (s *submission) keyed() bool { return s.caller.IdempotencyKey != nil }
 
+func (s *submission) metered() bool { return s.caller.Metered }
+
 func (s *submission) live() bool { return s.caller.Environment == EnvironmentLive }
 
 func (s *submission) priceMicros() int64 { return s.task.UnitPriceMicros * int64(s.task.NumOutputs) }
@@ -80,17 +82,37 @@ func (t *Tasks) acceptAtOnce(ctx context.Context, set []*submission) (accepted, 
 	for _, s := range set {
 		addTask(&rows, s.task)
 	}
-	// An error of the commit is told with the rows, since the statement is a transaction of its own.
-	decided, err := pg.Q.TaskAcceptSet(ctx, t.Pool, db.TaskAcceptSetParams(withJobs(rows)))
-	accepted, usedUp = make(map[string]bool, len(decided)), map[string]bool{}
-	for _, d := range decided {
-		if d.UsedUp {
-			usedUp[d.ID] = true
+	rows = withJobs(rows)
+	if !slices.ContainsFunc(set, (*submission).metered) {
+		accepted, decided, err := t.acceptUnmetered(ctx, rows)
+		if decided || err != nil {
+			return accepted, nil, err
+		}
+	}
+	rulings, err := pg.Q.TaskAcceptMeteredSet(ctx, t.Pool, db.TaskAcceptMeteredSetParams(rows))
+	accepted, usedUp = make(map[string]bool, len(rulings)), map[string]bool{}
+	for _, r := range rulings {
+		if r.UsedUp {
+			usedUp[r.ID] = true
 		} else {
-			accepted[d.ID] = true
+			accepted[r.ID] = true
 		}
 	}
 	return accepted, usedUp, err
+}
+
+// acceptUnmetered is acceptAtOnce for tasks whose keys have no caps. When one has, whatever was thought of it, nothing is decided.
+func (t *Tasks) acceptUnmetered(ctx context.Context, rows db.TaskInsertSetParams) (accepted map[string]bool, decided bool, err error) {
+	// An error of the commit is told with the rows, since the statement is a transaction of its own.
+	rulings, err := pg.Q.TaskAcceptSet(ctx, t.Pool, db.TaskAcceptSetParams(rows))
+	accepted = make(map[string]bool, len(rulings))
+	for _, r := range rulings {
+		if r.Metered {
+			return nil, false, err
+		}
+		accepted[r.ID] = true
+	}
+	return accepted, true, err
 }
 
 // acceptCrowded decides some of a set in turn. What becomes of them changes nothing for the others, who were answered.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/eggapi/eggapi/internal/apitest"
+	"github.com/eggapi/eggapi/internal/meter"
 	"github.com/eggapi/eggapi/internal/task"
 )
 
@@ -16,22 +17,27 @@ func TestShared_SetsInOppositeOrdersNeitherDeadlockNorFail(t *testing.T) {
 	const rounds = 4 // locks in no order do not cross every time
 	one := patient(t)
 	c := crossing{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	many := int32(1000)
+	metered := make([]task.Caller, crossingUsers)
 	for i := range crossingUsers {
-		payer(t, one, crossingUser(i), 5*rounds)
+		user := payer(t, one, crossingUser(i), 7*rounds)
+		keyID := capped(t, one, user, "live", meter.Limits{RunningTasks: &many})
+		metered[i] = task.Caller{UserID: user, Environment: "live", APIKeyID: &keyID, Metered: true}
 	}
 	for i := range c {
-		payer(t, one, fmt.Sprintf("filler_%d", i), 3*rounds*task.WriteSlots)
+		payer(t, one, fmt.Sprintf("filler_%d", i), 4*rounds*task.WriteSlots)
 	}
 	const heldAccount = "select from accounts where user_id = 'usr_15' for update"
 	for round := range rounds {
 		c.cross(t, heldAccount, crossingPayer, "", "")
+		c.cross(t, heldAccount, func(i int) task.Caller { return metered[i] }, "", "")
 		c.cross(t, heldAccount, crossingPayer, fmt.Sprintf("one %d", round), fmt.Sprintf("two %d", round))
 		key := fmt.Sprintf("both %d", round)
 		c.cross(t, fmt.Sprintf(`insert into idempotency_keys (user_id, environment, key, fingerprint, task_id, expires_at)
 			values ('usr_15', 'live', '%s', '', '', now() + interval '1 hour')`, key), crossingPayer, key, key)
 	}
 	// With a key of both nodes one of the two orders is a replay.
-	const want = rounds * (5*crossingUsers + 3*len(c)*task.WriteSlots)
+	const want = rounds * (7*crossingUsers + 4*len(c)*task.WriteSlots)
 	if n := count(t, one, "select count(*) from tasks"); n != want {
 		t.Errorf("%d tasks are stored, want %d", n, want)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/eggapi/eggapi/gen/apiclient"
 	"github.com/eggapi/eggapi/internal/apitest"
 	"github.com/eggapi/eggapi/internal/ledger"
+	"github.com/eggapi/eggapi/internal/meter"
 	"github.com/eggapi/eggapi/internal/task"
 )
 
@@ -60,20 +61,24 @@ func TestMoney_TwoNodesDecidingAtOnceSpendABalanceOnce(t *testing.T) {
 	t.Parallel()
 	one := patient(t)
 	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
-	payer(t, one, "usr_1", 1)
-	free := lock(t, one, "select from accounts where user_id = 'usr_1' for update")
-	errs := make([]error, len(nodes))
-	var all sync.WaitGroup
-	for i, n := range nodes {
-		all.Go(func() {
-			_, errs[i] = n.Node.Tasks.Submit(t.Context(), task.Caller{UserID: "usr_1", Environment: "live"}, fox(1))
-		})
-	}
-	waitForLocks(t, one, len(nodes))
-	free()
-	all.Wait()
-	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), ledger.ErrInsufficient) {
-		t.Errorf("told %v; want one accepted and one refused", errs)
+	for user, metered := range map[string]bool{"usr_1": false, "usr_2": true} {
+		caller := task.Caller{UserID: payer(t, one, user, 1), Environment: "live", Metered: metered}
+		if metered {
+			keyID := capped(t, one, user, "live", meter.Limits{SpendCapMicros: tasksWorth(100), SpendWindow: meter.WindowTotal})
+			caller.APIKeyID = &keyID
+		}
+		free := lock(t, one, fmt.Sprintf("select from accounts where user_id = '%s' for update", user))
+		errs := make([]error, len(nodes))
+		var all sync.WaitGroup
+		for i, n := range nodes {
+			all.Go(func() { _, errs[i] = n.Node.Tasks.Submit(t.Context(), caller, fox(1)) })
+		}
+		waitForLocks(t, one, len(nodes))
+		free()
+		all.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), ledger.ErrInsufficient) {
+			t.Errorf("metered %v: told %v; want one accepted and one refused", metered, errs)
+		}
 	}
 	one.CheckBooks(t)
 }
@@ -82,11 +87,22 @@ func TestMoney_TwoNodesDecidingAtOnceSpendABalanceOnce(t *testing.T) {
 // that has none.
 func TestMoney_AccountThatCannotPayForAllItsOrdersOfASetPaysForSome(t *testing.T) {
 	t.Parallel()
+	for name, limits := range map[string]meter.Limits{
+		"no key has a cap": {}, "one has": {SpendCapMicros: tasksWorth(100), SpendWindow: meter.WindowTotal},
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); payForSome(t, limits) })
+	}
+}
+
+// payForSome has the live key of who has enough be held to limits that nobody reaches.
+func payForSome(t *testing.T, limits meter.Limits) {
+	t.Helper()
 	const covered, each = 7, 20
 	s := patient(t)
 	j := submitJam(t, s)
 	short, rich, poor := s.NewPoorAccount(t), s.NewAccount(t), s.NewPoorAccount(t)
 	s.TopUp(t, short.UserID, covered*nanobananaMicros)
+	recap(t, s, rich.UserID, rich.LiveID, limits)
 	keys := []string{short.LiveKey, rich.LiveKey, rich.TestKey}
 	answers := make([]told, len(keys)*each+1)
 	j.inOneSet(t, s, len(answers), func(i int) {
@@ -313,7 +329,10 @@ func TestShared_StoppedNodeAnswersTruly(t *testing.T) {
 		going.Node.Stop(limit)
 	}()
 	apitest.Eventually(t, "nobody is let in any more", func() bool {
-		return order(t.Context(), client, "probe", "probe").code == "SERVICE_UNAVAILABLE"
+		// One that is still let in would wait until all are freed.
+		ctx, giveUp := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer giveUp()
+		return order(ctx, client, "probe", "probe").code == "SERVICE_UNAVAILABLE"
 	})
 	together(late, func(i int) { answers[early+i] = order(t.Context(), client, keys[early+i], keys[early+i]) })
 	free()

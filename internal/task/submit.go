@@ -35,6 +35,7 @@ type Caller struct {
 	APIKeyID       *string // nil for the dashboard
 	IdempotencyKey *string
 	Models         []string // that the key may use; empty = all
+	Metered        bool     // the key is thought to have a cap; what counts is its meter
 }
 
 // Accepted is the answer to a submission.

@@ -32,7 +32,7 @@ var Extensions = map[string]string{
 	"x-free-form":        "any object will do",
 	"x-redact":           "never written to a log",
 	"x-no-ip-limit":      "the limit per address does not count the operation",
-	"x-sign-in-limit":    "has the narrow limit per address of what guesses passwords or sends mails",
+	"x-narrow-limit":     "has a limit of its own: sign-in or new-keys",
 	"x-rate-cost":        "how many calls one call counts as",
 	"x-scopes":           "what a key must be allowed to do",
 	"x-deprecated-at":    "since when the operation is deprecated",
