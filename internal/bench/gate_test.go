@@ -30,7 +30,7 @@ type gateFigure struct {
 
 // Allocations do not depend on how busy the machine is, so they are what is held to a bound.
 const (
-	maxAllocsGet  = 21
+	maxAllocsGet  = 22 // three are for its one optional parameter of the query
 	maxAllocsPost = 50
 )
 

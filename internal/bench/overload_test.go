@@ -28,9 +28,14 @@ func measureOverload(t *testing.T, b *bench) {
 	posts := b.stage.posts(t, b.stage.keys, nil)
 	b.post(t, d, node, posts, inFlight)
 	var o overload
-	for range b.pace.overloads {
+	for i := range b.pace.overloads {
 		b.stage.checkpoint(t)
+		stop := func() {}
+		if i == 0 {
+			stop = profile(t, comparison{key: "overload", profiled: []*service{node}})
+		}
 		o.round(t, b, d, node, posts)
+		stop()
 	}
 	b.sheet.add(result{
 		key: "overload/goodput", what: fmt.Sprintf("202s while asked for %d times the peak / peak", overFactor), value: middle(o.goodputs), spread: spread(o.goodputs),
