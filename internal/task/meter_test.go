@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,6 +99,44 @@ func TestMeter_TwoHundredOrdersOnTwoNodesSpendACapToItsEdgeAndNoFurther(t *testi
 	if n := deadlocks(t, one); n != 0 {
 		t.Errorf("%d deadlocks", n)
 	}
+}
+
+// Both nodes find one place free before either takes it.
+func TestMeter_TwoNodesDecidingAtOnceGiveTheLastPlaceOnce(t *testing.T) {
+	t.Parallel()
+	one := patient(t)
+	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
+	user, single := payer(t, one, "usr_1", 100), int32(1)
+	for name, tt := range map[string]struct {
+		environment string
+		keyed       bool
+	}{
+		"live, at once": {"live", false}, "live, in turn": {"live", true}, "test, at once": {"test", false}, "test, in turn": {"test", true},
+	} {
+		keyID := capped(t, one, user, tt.environment, meter.Limits{RunningTasks: &single})
+		held := fmt.Sprintf("select from api_key_meters where api_key_id = '%s' for update", keyID)
+		if tt.environment == "live" {
+			held = fmt.Sprintf("select from accounts where user_id = '%s' for update", user)
+		}
+		free := lock(t, one, held)
+		errs := make([]error, len(nodes))
+		var all sync.WaitGroup
+		for i, n := range nodes {
+			caller := task.Caller{UserID: user, Environment: tt.environment, APIKeyID: &keyID}
+			if tt.keyed {
+				idempotencyKey := fmt.Sprint(keyID, i)
+				caller.IdempotencyKey = &idempotencyKey
+			}
+			all.Go(func() { _, errs[i] = n.Node.Tasks.Submit(t.Context(), caller, fox(1)) })
+		}
+		waitForLocks(t, one, len(nodes))
+		free()
+		all.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) || fault.CodeOf(errors.Join(errs...)) != fault.QuotaExceeded {
+			t.Errorf("%s: told %v; want one accepted and one refused", name, errs)
+		}
+	}
+	one.CheckBooks(t)
 }
 
 // A set holds orders of a key that has room for some of them, of one that has room, and of none.
