@@ -178,10 +178,15 @@ func TestSystem_LimitsAreSharedBetweenProcesses(t *testing.T) {
 // mustShareGuesses asks in turn for what may be asked thirty times a minute.
 func mustShareGuesses(t *testing.T, nodes [2]node) {
 	t.Helper()
-	from, taken := time.Now(), 0
+	from, taken, client := time.Now(), 0, &http.Client{Timeout: 10 * time.Second}
 	for i := range 80 {
 		// The limit comes before what is wrong with the body, so that nothing is hashed.
-		response, err := http.Post(nodes[i%2].url+"/api/auth/sign-in/email", "application/json", strings.NewReader("{}"))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, nodes[i%2].url+"/api/auth/sign-in/email", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,9 +38,9 @@ func measureFairness(t *testing.T, b *bench) {
 	// Not the first: he has a great many tasks, and lists of them cost more.
 	others, one := ask(b.stage.keys[2:2+fairKeys]), ask(b.stage.keys[1:2])
 	stretch := b.pace.slice * 2
-	flood := func(nodes []*service, first, stretches time.Duration) <-chan arrived {
+	flood := func(nodes []*service, from, length time.Duration) <-chan arrived {
 		return b.stage.startArrivals(t, arrivals{
-			nodes: nodes, requests: one, rate: floodRate, delay: time.Second + first*stretch, length: stretches * stretch, conns: 64, window: stretch,
+			nodes: nodes, requests: one, rate: floodRate, delay: time.Second + from, length: length, conns: 64, window: stretch,
 		}, nil)
 	}
 	var f fairness
@@ -48,7 +48,7 @@ func measureFairness(t *testing.T, b *bench) {
 		steady := b.stage.startArrivals(t, arrivals{
 			nodes: node, requests: others, rate: fairRate, delay: time.Second, length: 7 * stretch, conns: 64, window: stretch,
 		}, nil)
-		before, here, after := flood(elsewhere, 2, 1), flood(node, 3, 2), flood(elsewhere, 5, 1)
+		before, here, after := flood(elsewhere, 2*stretch, stretch), flood(node, 3*stretch, 2*stretch), flood(elsewhere, 5*stretch, stretch)
 		_, beforeOK := <-before
 		_, afterOK := <-after
 		flooded, hereOK := <-here

@@ -44,7 +44,8 @@ func newNarrowLimits(d Deps) (*narrowLimits, error) {
 		rule ratelimit.Rule
 		to   **narrowLimit
 	}{
-		{narrowSignIn, d.SignInLimit, &n.signIn}, {narrowNewKeys, d.NewKeyLimit, &n.newKeys},
+		{narrowSignIn, d.SignInLimit, &n.signIn},
+		{narrowNewKeys, d.NewKeyLimit, &n.newKeys},
 		{"unknown-keys", d.UnknownKeyLimit, &n.strangers},
 	} {
 		limiter, err := all.Of(one.rule)
