@@ -96,7 +96,7 @@ func TestParity_MockAnswersAsTheServiceDoes(t *testing.T) {
 		return link
 	}
 	mocked := &side{vars: map[string]string{}, link: log.link}
-	mocked.url = newMock(t, mock.Options{IPLimit: limit, KeyLimit: limit, Logger: slog.New(slog.NewJSONHandler(log, nil))})
+	mocked.url = newMock(t, mock.Options{IPLimit: limit, KeyLimit: limit, TestKeyLimit: limit, Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	mocked.vars["origin"] = mocked.url
 	steps, succeeded := 0, map[string]bool{}
 	for _, story := range []struct {
