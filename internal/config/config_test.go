@@ -79,6 +79,16 @@ func TestLoad_RefusesNumbersOutOfBounds(t *testing.T) {
 	}
 }
 
+func TestTestKeys_MakeNoMoreRequestsThanOtherKeys(t *testing.T) {
+	for _, tt := range []struct{ keys, testKeys, want float64 }{
+		{100, 25, 25}, {15, 25, 15}, {100, 0, 100}, {0, 25, 25}, {0, 0, 0},
+	} {
+		if got := (config.Config{KeyLimit: tt.keys, TestKeyLimit: tt.testKeys}).TestKeys(); got != tt.want {
+			t.Errorf("%v of keys and %v of test keys: got %v, want %v", tt.keys, tt.testKeys, got, tt.want)
+		}
+	}
+}
+
 func TestParseSealKeys_TakesNothingButNamedKeysOf32Bytes(t *testing.T) {
 	const good = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 	keys, err := config.ParseSealKeys([]config.Secret{good})
