@@ -151,7 +151,7 @@ func mustShare(t *testing.T, nodes [2]node, share bool) {
 func TestSystem_LimitsAreSharedBetweenProcesses(t *testing.T) {
 	store := redistest.StartTLS(t)
 	d := newDeployment(t, "EGGAPI_REDIS_URL="+store.URL, "SSL_CERT_FILE="+store.CAFile)
-	perKey := sharing(t, d, hostOf(d.url), "EGGAPI_IP_LIMIT=0", "EGGAPI_TEST_KEY_LIMIT=0", fmt.Sprint("EGGAPI_KEY_LIMIT=", limitPerSecond))
+	perKey := sharing(t, d, hostOf(d.url), "EGGAPI_IP_LIMIT=0", fmt.Sprint("EGGAPI_KEY_LIMIT=", limitPerSecond))
 	perAddress := sharing(t, d, freeAddr(t), "EGGAPI_KEY_LIMIT=0", fmt.Sprint("EGGAPI_IP_LIMIT=", limitPerSecond))
 	c := d.newCustomer(t)
 	anotherKey := newKey(t, c.session, apiclient.EnvironmentTest)
