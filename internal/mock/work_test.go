@@ -25,14 +25,20 @@ func TestTasks_FailWithTimeoutAtTheDeadline(t *testing.T) {
 
 func TestTasks_AreProcessingForTheLatency(t *testing.T) {
 	t.Parallel()
-	const latency = 400 * time.Millisecond
-	url := newMock(t, mock.Options{Latency: latency})
-	asked := time.Now()
+	url := newMock(t, mock.Options{Latency: time.Hour})
 	taskID := generate(t, url, `{"model":"nanobanana","prompt":"a fox"}`)
 	apitest.Eventually(t, "the task is processing", func() bool {
 		got := send(t, url, call{method: http.MethodGet, path: "/v1/tasks/" + taskID, header: withKey(mock.Key)})
 		return got.member("data.status") == "processing" && got.member("data.started_at") != ""
 	})
+}
+
+func TestTasks_AreDoneAfterTheLatency(t *testing.T) {
+	t.Parallel()
+	const latency = 400 * time.Millisecond
+	url := newMock(t, mock.Options{Latency: latency})
+	asked := time.Now()
+	taskID := generate(t, url, `{"model":"nanobanana","prompt":"a fox"}`)
 	got := end(t, url, withKey(mock.Key), taskID)
 	if took := time.Since(asked); got.member("data.status") != "completed" || took < latency {
 		t.Errorf("after %s: %s", took, got.body)
