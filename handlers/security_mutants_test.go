@@ -31,19 +31,19 @@ func TestSecurity_MatrixNoticesEveryGateThatIsNotTheContracts(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
 	m.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
-	rooms, noticed, total := m.rooms(t), 0, 0
+	doors, noticed, total := newDoors(t, m.stage), 0, 0
 	for _, op := range operations {
 		declared := apitest.Contract().Paths.Value(op.path).GetOperation(op.method)
 		for name, broken := range gateMutants(op, declared) {
 			total++
-			if len(m.behind(t, op, broken, rooms)) > 0 {
+			if len(m.behind(t, op, broken, doors)) > 0 {
 				noticed++
 				continue
 			}
 			t.Errorf("%s: %s: nobody noticed", op.id, name)
 		}
 		// The mutants have changed nothing that the next ones are judged by.
-		if wrong := m.behind(t, op, gateMutant{}, rooms); len(wrong) > 0 {
+		if wrong := m.behind(t, op, gateMutant{}, doors); len(wrong) > 0 {
 			t.Errorf("%s: unchanged, and yet %v", op.id, wrong)
 		}
 	}
@@ -108,16 +108,37 @@ func swapped(requirements openapi3.SecurityRequirements) openapi3.SecurityRequir
 	return all
 }
 
-// behind gives what the matrix finds wrong of one operation behind a broken door. A door that refuses to open is one finding.
-func (m matrix) behind(t *testing.T, op operation, broken gateMutant, rooms api.StrictServerInterface) []string {
+// doors makes the doors of one stage. To read the contract takes longer than all that is asked behind it,
+// so that it is read once for all mutants and once more for each that changes it.
+type doors struct {
+	*stage
+	rooms    api.StrictServerInterface
+	contract *openapi3.T
+	intact   http.Handler
+}
+
+func newDoors(t *testing.T, s *stage) *doors {
 	t.Helper()
-	document := gen.Contract
-	if broken.edit != nil {
-		document = editContract(t, op.id, broken.edit)
-	}
-	door, err := newDoor(t, m.stage, document, rooms)
+	contract, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	if err != nil {
-		return []string{err.Error()}
+		t.Fatal(err)
+	}
+	d := &doors{stage: s, rooms: s.rooms(t), contract: contract}
+	if d.intact, err = newDoor(t, s, gen.Contract, d.rooms); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// behind gives what the matrix finds wrong of one operation behind a broken door. A door that refuses to open is one finding.
+func (m matrix) behind(t *testing.T, op operation, broken gateMutant, doors *doors) []string {
+	t.Helper()
+	door := doors.intact
+	if broken.edit != nil {
+		var err error
+		if door, err = newDoor(t, m.stage, doors.edited(t, op, broken.edit), doors.rooms); err != nil {
+			return []string{err.Error()}
+		}
 	}
 	if broken.wrap != nil {
 		door = broken.wrap(t, m, door)
@@ -126,6 +147,27 @@ func (m matrix) behind(t *testing.T, op operation, broken gateMutant, rooms api.
 	defer front.Close()
 	m.base = front.URL
 	return m.run(t, []operation{op})
+}
+
+// edited gives the contract with one operation changed.
+func (d *doors) edited(t *testing.T, o operation, edit func(*openapi3.Operation)) []byte {
+	t.Helper()
+	item := d.contract.Paths.Value(o.path)
+	intact := item.GetOperation(o.method)
+	defer item.SetOperation(o.method, intact)
+	changed := *intact
+	changed.Extensions = maps.Clone(intact.Extensions)
+	changed.Responses = openapi3.NewResponsesWithCapacity(intact.Responses.Len())
+	for status, response := range intact.Responses.Map() {
+		changed.Responses.Set(status, response)
+	}
+	edit(&changed)
+	item.SetOperation(o.method, &changed)
+	document, err := d.contract.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
 }
 
 // withoutGate leads the requests of one operation past its gate.
@@ -169,27 +211,6 @@ func secured(requirements ...openapi3.SecurityRequirement) func(*openapi3.Operat
 		op.Security = &openapi3.SecurityRequirements{}
 		*op.Security = append(*op.Security, requirements...)
 	}
-}
-
-// editContract gives the contract with one operation changed.
-func editContract(t *testing.T, operationID string, edit func(*openapi3.Operation)) []byte {
-	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(gen.Contract)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, item := range doc.Paths.Map() {
-		for _, op := range item.Operations() {
-			if op.OperationID == operationID {
-				edit(op)
-			}
-		}
-	}
-	document, err := doc.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return document
 }
 
 // rooms gives the handlers of the stage's own server.
