@@ -91,24 +91,33 @@ from before, open, used
 where m.api_key_id = before.api_key_id and exists (select from api_keys k where k.id = m.api_key_id and k.user_id = @user_id)
 returning m.*;
 
--- name: MeterRequestsTakeAnyOwner :one
--- Takes a share of what a key's day has left of requests, for one node to give out: a twentieth of it, 1 to 1,000, and nothing
--- when nothing is left. No row for a key without such a limit.
+-- name: MeterRequestsTakeSetAnyOwner :many
+-- Takes shares of what the days of different keys have left of requests, for one node to give out: a twentieth of it, 1 to
+-- 10,000, and nothing when nothing is left. No row for a key without such a limit.
 with meter as materialized (
   select m.api_key_id, m.requests_per_day as most, greatest(m.day_start, d.begins) as day_start,
     (case when d.begins > m.day_start then 0 else m.day_requests end) as used
-  from api_key_meters m cross join lateral (select window_start('day', m.time_zone, @at::timestamptz) as begins) d
-  where m.api_key_id = @api_key_id and m.requests_per_day is not null for no key update of m
+  from (select unnest(@api_key_ids::text[]) as api_key_id, unnest(@ats::timestamptz[]) as at) n
+  join api_key_meters m on m.api_key_id = n.api_key_id
+  cross join lateral (select window_start('day', m.time_zone, n.at) as begins) d
+  where m.requests_per_day is not null order by m.api_key_id for no key update of m
 )
 update api_key_meters m
-set day_start = meter.day_start, day_requests = meter.used + least(1000, greatest(least(1, meter.most - meter.used), (meter.most - meter.used) / 20, 0))
+set day_start = meter.day_start, day_requests = meter.used + least(10000, greatest(least(1, meter.most - meter.used), (meter.most - meter.used) / 20, 0))
 from meter where m.api_key_id = meter.api_key_id
-returning (m.day_requests - meter.used)::bigint as taken, m.day_start, window_end('day', m.time_zone, m.day_start)::timestamptz as day_end;
+returning m.api_key_id, (m.day_requests - meter.used)::bigint as taken, m.day_start,
+  window_end('day', m.time_zone, m.day_start)::timestamptz as day_end;
 
--- name: MeterRequestsReturnAnyOwner :exec
--- Gives back what a node took for a day and gave to nobody.
-update api_key_meters set day_requests = greatest(0, day_requests - @requests::bigint)
-where api_key_id = @api_key_id and day_start = @day_start::timestamptz;
+-- name: MeterRequestsReturnSetAnyOwner :exec
+-- Gives back what a node took of the days of different keys and gave to nobody.
+with n as (
+  select unnest(@api_key_ids::text[]) as api_key_id, unnest(@day_starts::timestamptz[]) as day_start, unnest(@nums_requests::bigint[]) as requests
+), meter as materialized (
+  select m.api_key_id, n.requests from n join api_key_meters m on m.api_key_id = n.api_key_id and m.day_start = n.day_start
+  order by m.api_key_id for no key update of m
+)
+update api_key_meters m set day_requests = greatest(0, m.day_requests - meter.requests)
+from meter where m.api_key_id = meter.api_key_id;
 
 -- name: MeterLock :one
 -- Locks the account of a user and then the meter of a key of theirs.

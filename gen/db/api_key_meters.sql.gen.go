@@ -181,54 +181,82 @@ func (q *Queries) MeterLockOpenTasksAll(ctx context.Context, db DBTX, arg MeterL
 	return items, nil
 }
 
-const meterRequestsReturnAnyOwner = `-- name: MeterRequestsReturnAnyOwner :exec
-update api_key_meters set day_requests = greatest(0, day_requests - $1::bigint)
-where api_key_id = $2 and day_start = $3::timestamptz
+const meterRequestsReturnSetAnyOwner = `-- name: MeterRequestsReturnSetAnyOwner :exec
+with n as (
+  select unnest($1::text[]) as api_key_id, unnest($2::timestamptz[]) as day_start, unnest($3::bigint[]) as requests
+), meter as materialized (
+  select m.api_key_id, n.requests from n join api_key_meters m on m.api_key_id = n.api_key_id and m.day_start = n.day_start
+  order by m.api_key_id for no key update of m
+)
+update api_key_meters m set day_requests = greatest(0, m.day_requests - meter.requests)
+from meter where m.api_key_id = meter.api_key_id
 `
 
-type MeterRequestsReturnAnyOwnerParams struct {
-	Requests int64
-	APIKeyID string
-	DayStart time.Time
+type MeterRequestsReturnSetAnyOwnerParams struct {
+	APIKeyIDs    []string
+	DayStarts    []time.Time
+	NumsRequests []int64
 }
 
-// Gives back what a node took for a day and gave to nobody.
-func (q *Queries) MeterRequestsReturnAnyOwner(ctx context.Context, db DBTX, arg MeterRequestsReturnAnyOwnerParams) error {
-	_, err := db.Exec(ctx, meterRequestsReturnAnyOwner, arg.Requests, arg.APIKeyID, arg.DayStart)
+// Gives back what a node took of the days of different keys and gave to nobody.
+func (q *Queries) MeterRequestsReturnSetAnyOwner(ctx context.Context, db DBTX, arg MeterRequestsReturnSetAnyOwnerParams) error {
+	_, err := db.Exec(ctx, meterRequestsReturnSetAnyOwner, arg.APIKeyIDs, arg.DayStarts, arg.NumsRequests)
 	return err
 }
 
-const meterRequestsTakeAnyOwner = `-- name: MeterRequestsTakeAnyOwner :one
+const meterRequestsTakeSetAnyOwner = `-- name: MeterRequestsTakeSetAnyOwner :many
 with meter as materialized (
   select m.api_key_id, m.requests_per_day as most, greatest(m.day_start, d.begins) as day_start,
     (case when d.begins > m.day_start then 0 else m.day_requests end) as used
-  from api_key_meters m cross join lateral (select window_start('day', m.time_zone, $1::timestamptz) as begins) d
-  where m.api_key_id = $2 and m.requests_per_day is not null for no key update of m
+  from (select unnest($1::text[]) as api_key_id, unnest($2::timestamptz[]) as at) n
+  join api_key_meters m on m.api_key_id = n.api_key_id
+  cross join lateral (select window_start('day', m.time_zone, n.at) as begins) d
+  where m.requests_per_day is not null order by m.api_key_id for no key update of m
 )
 update api_key_meters m
-set day_start = meter.day_start, day_requests = meter.used + least(1000, greatest(least(1, meter.most - meter.used), (meter.most - meter.used) / 20, 0))
+set day_start = meter.day_start, day_requests = meter.used + least(10000, greatest(least(1, meter.most - meter.used), (meter.most - meter.used) / 20, 0))
 from meter where m.api_key_id = meter.api_key_id
-returning (m.day_requests - meter.used)::bigint as taken, m.day_start, window_end('day', m.time_zone, m.day_start)::timestamptz as day_end
+returning m.api_key_id, (m.day_requests - meter.used)::bigint as taken, m.day_start,
+  window_end('day', m.time_zone, m.day_start)::timestamptz as day_end
 `
 
-type MeterRequestsTakeAnyOwnerParams struct {
-	At       time.Time
-	APIKeyID string
+type MeterRequestsTakeSetAnyOwnerParams struct {
+	APIKeyIDs []string
+	Ats       []time.Time
 }
 
-type MeterRequestsTakeAnyOwnerRow struct {
+type MeterRequestsTakeSetAnyOwnerRow struct {
+	APIKeyID string
 	Taken    int64
 	DayStart time.Time
 	DayEnd   time.Time
 }
 
-// Takes a share of what a key's day has left of requests, for one node to give out: a twentieth of it, 1 to 1,000, and nothing
-// when nothing is left. No row for a key without such a limit.
-func (q *Queries) MeterRequestsTakeAnyOwner(ctx context.Context, db DBTX, arg MeterRequestsTakeAnyOwnerParams) (MeterRequestsTakeAnyOwnerRow, error) {
-	row := db.QueryRow(ctx, meterRequestsTakeAnyOwner, arg.At, arg.APIKeyID)
-	var i MeterRequestsTakeAnyOwnerRow
-	err := row.Scan(&i.Taken, &i.DayStart, &i.DayEnd)
-	return i, err
+// Takes shares of what the days of different keys have left of requests, for one node to give out: a twentieth of it, 1 to
+// 10,000, and nothing when nothing is left. No row for a key without such a limit.
+func (q *Queries) MeterRequestsTakeSetAnyOwner(ctx context.Context, db DBTX, arg MeterRequestsTakeSetAnyOwnerParams) ([]MeterRequestsTakeSetAnyOwnerRow, error) {
+	rows, err := db.Query(ctx, meterRequestsTakeSetAnyOwner, arg.APIKeyIDs, arg.Ats)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MeterRequestsTakeSetAnyOwnerRow{}
+	for rows.Next() {
+		var i MeterRequestsTakeSetAnyOwnerRow
+		if err := rows.Scan(
+			&i.APIKeyID,
+			&i.Taken,
+			&i.DayStart,
+			&i.DayEnd,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const meterSet = `-- name: MeterSet :one

@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -44,7 +45,7 @@ func exec(t *testing.T, pool *pgxpool.Pool, statement string, args ...any) {
 
 func taken(t *testing.T, pool *pgxpool.Pool) (n int64) {
 	t.Helper()
-	if err := pool.QueryRow(t.Context(), "select day_requests from api_key_meters").Scan(&n); err != nil {
+	if err := pool.QueryRow(t.Context(), "select sum(day_requests)::bigint from api_key_meters").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -82,6 +83,53 @@ func TestDays_ThreeNodesTogetherGiveOutTheLimitAndNoMore(t *testing.T) {
 	}
 	if n := taken(t, pool); n != limit {
 		t.Errorf("%d were taken", n)
+	}
+}
+
+func TestDays_OfManyKeysAreTakenTogetherAndGivenBackToTheLastOne(t *testing.T) {
+	t.Parallel()
+	const limit, keys = 7, 1200
+	pool, c := limitedKey(t, limit, "UTC"), &clock{now: time.Date(2027, 5, 1, 12, 0, 0, 0, time.UTC)}
+	exec(t, pool, `insert into api_keys (id, user_id, environment, name, digest, hint)
+		select 'key_' || n, 'usr_1', 'live', 'x', sha256(n::text::bytea), 'x' from generate_series(2, $1::int) n`, keys)
+	exec(t, pool, `update api_key_meters set requests_per_day = $1`, limit)
+	nodes := []*meter.Days{newDays(pool, c), newDays(pool, c)}
+	var all sync.WaitGroup
+	given := make([]atomic.Int64, keys)
+	for i := range 2 * keys {
+		all.Go(func() {
+			// One node meets the keys in their order, the other in the opposite one.
+			n := i % keys
+			if i >= keys {
+				n = keys - 1 - n
+			}
+			for range limit {
+				err := nodes[i/keys].Take(t.Context(), fmt.Sprintf("key_%d", n+1), limit, "UTC")
+				if err == nil {
+					given[n].Add(1)
+				} else if fault.CodeOf(err) != fault.QuotaExceeded {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for n := range given {
+		if given[n].Load() != limit {
+			t.Errorf("key_%d: %d were given out", n+1, given[n].Load())
+		}
+	}
+
+	c.Set(c.Now().Add(24 * time.Hour))
+	exec(t, pool, `update api_key_meters set requests_per_day = 200`)
+	for n := range keys {
+		if err := nodes[0].Take(t.Context(), fmt.Sprintf("key_%d", n+1), 200, "UTC"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nodes[0].Return(t.Context(), 0)
+	if n := taken(t, pool); n != keys {
+		t.Errorf("%d requests were made, and %d are taken when all is given back", keys, n)
 	}
 }
 
