@@ -127,41 +127,43 @@ with n as materialized (
     unnest($15::text[]) as webhook_url, unnest($16::bigint[]) as price_id,
     unnest($17::bigint[]) as unit_price_micros, unnest($18::timestamptz[]) as deadline_at,
     unnest($19::timestamptz[]) as created_at
+), owed as materialized (
+  select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from n where environment = 'live' group by user_id
 ), locked as materialized (
-  select a.user_id, a.balance_micros - a.held_micros as available_micros from accounts a
-  where a.user_id in (select user_id from n where environment = 'live') order by a.user_id for no key update
+  select a.user_id, o.amount_micros <= a.balance_micros - a.held_micros as solvent from owed o join accounts a on a.user_id = o.user_id
+  order by a.user_id for no key update of a
 ), locked_meters as materialized (
   select m.api_key_id from api_key_meters m
   where m.api_key_id in (select api_key_id from n where environment <> 'live')
     and (m.spend_cap_micros is not null or m.running_cap is not null) and (select count(*) from locked) >= 0
   order by m.api_key_id for no key update
-), solvent as materialized (
-  select l.user_id from locked l join n on n.user_id = l.user_id and n.environment = 'live'
-  group by l.user_id, l.available_micros having sum(n.unit_price_micros * n.num_outputs) <= l.available_micros
 ), payable as materialized (
-  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at from n where environment <> 'live' or user_id in (select user_id from solvent)
+  select id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, has_negative_prompt, aspect_ratio, resolution, num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, deadline_at, created_at from n where environment <> 'live' or user_id in (select user_id from locked where solvent)
+), asked as materialized (
+  select api_key_id, max(created_at) as at, count(*)::int as tasks,
+    coalesce(sum(unit_price_micros * num_outputs) filter (where environment = 'live'), 0)::bigint as spent_micros
+  from payable group by api_key_id
 ), capped as materialized (
-  select m.api_key_id from api_key_meters m
-  where m.api_key_id in (select api_key_id from payable) and (m.spend_cap_micros is not null or m.running_cap is not null)
+  select m.api_key_id from asked k join api_key_meters m on m.api_key_id = k.api_key_id
+  where m.spend_cap_micros is not null or m.running_cap is not null
 ), metered as (
   update api_key_meters m
   set window_start = greatest(m.window_start, window_start(m.spend_window, m.time_zone, k.at)), running = m.running + k.tasks,
     spent_micros = k.spent_micros
       + case when window_start(m.spend_window, m.time_zone, k.at) > m.window_start then 0 else m.spent_micros end
-  from (
-    select api_key_id, max(created_at) as at, count(*)::int as tasks,
-      coalesce(sum(unit_price_micros * num_outputs) filter (where environment = 'live'), 0)::bigint as spent_micros
-    from payable where api_key_id in (select api_key_id from capped) group by api_key_id
-  ) k
-  where m.api_key_id = k.api_key_id and (select count(*) from locked_meters) >= 0
+  from asked k
+  where m.api_key_id = k.api_key_id and (m.spend_cap_micros is not null or m.running_cap is not null)
+    and (select count(*) from locked_meters) >= 0
     and coalesce(m.running + k.tasks <= m.running_cap, true)
     and coalesce(k.spent_micros + case when window_start(m.spend_window, m.time_zone, k.at) > m.window_start then 0 else m.spent_micros end
       <= m.spend_cap_micros, true)
   returning m.api_key_id, m.window_start
+), windows as materialized (
+  select coalesce(array_agg(api_key_id), '{}') as api_key_ids, array_agg(window_start) as starts from metered
 ), fitting as materialized (
-  select p.id, p.user_id, p.environment, p.api_key_id, p.model, p.type, p.prompt, p.negative_prompt, p.has_negative_prompt, p.aspect_ratio, p.resolution, p.num_outputs, p.duration_seconds, p.image_urls, p.webhook_url, p.price_id, p.unit_price_micros, p.deadline_at, p.created_at, m.window_start as metered_since
-  from payable p left join metered m on m.api_key_id = p.api_key_id
-  where m.api_key_id is not null or p.api_key_id not in (select api_key_id from capped)
+  select p.id, p.user_id, p.environment, p.api_key_id, p.model, p.type, p.prompt, p.negative_prompt, p.has_negative_prompt, p.aspect_ratio, p.resolution, p.num_outputs, p.duration_seconds, p.image_urls, p.webhook_url, p.price_id, p.unit_price_micros, p.deadline_at, p.created_at, w.starts[array_position(w.api_key_ids, p.api_key_id)] as metered_since
+  from payable p cross join windows w
+  where p.api_key_id = any (w.api_key_ids) or p.api_key_id not in (select api_key_id from capped)
 ), due as (
   select user_id, sum(unit_price_micros * num_outputs)::bigint as amount_micros from fitting where environment = 'live' group by user_id
 ), payers as (

@@ -58,21 +58,25 @@ func TestMeter_TwoHundredOrdersOnTwoNodesSpendACapToItsEdgeAndNoFurther(t *testi
 	one := patient(t)
 	nodes := []*apitest.Server{one, apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})}
 	user := payer(t, one, "usr_1", 2*orders)
-	ten := int32(10)
+	ten, spending := int32(10), meter.Limits{SpendCapMicros: tasksWorth(most), SpendWindow: meter.WindowDay}
 	for _, tt := range []struct {
 		environment string
 		limits      meter.Limits
 		want        int32
+		keyed       int // of four orders, those with an Idempotency-Key, which have their set decided in turn
 	}{
-		{"live", meter.Limits{SpendCapMicros: tasksWorth(most), SpendWindow: meter.WindowDay}, most},
-		{"live", meter.Limits{RunningTasks: &ten}, ten},
-		{"test", meter.Limits{RunningTasks: &ten}, ten}, // no lock of an account makes these take turns
+		{"live", spending, most, 2},
+		{"live", spending, most, 0},
+		{"live", meter.Limits{RunningTasks: &ten}, ten, 2},
+		{"live", meter.Limits{RunningTasks: &ten}, ten, 0},
+		{"test", meter.Limits{RunningTasks: &ten}, ten, 2}, // no lock of an account makes these take turns
+		{"test", meter.Limits{RunningTasks: &ten}, ten, 0},
 	} {
 		keyID, want := capped(t, one, user, tt.environment, tt.limits), tt.want
 		var accepted, refused atomic.Int32
 		together(orders, func(i int) {
 			caller := task.Caller{UserID: user, Environment: tt.environment, APIKeyID: &keyID}
-			if i%4 < 2 {
+			if i%4 < tt.keyed {
 				idempotencyKey := fmt.Sprint(keyID, i)
 				caller.IdempotencyKey = &idempotencyKey
 			}
