@@ -143,9 +143,6 @@ with n as materialized (
   select api_key_id, max(created_at) as at, count(*)::int as tasks,
     coalesce(sum(unit_price_micros * num_outputs) filter (where environment = 'live'), 0)::bigint as spent_micros
   from payable group by api_key_id
-), capped as materialized (
-  select m.api_key_id from asked k join api_key_meters m on m.api_key_id = k.api_key_id
-  where m.spend_cap_micros is not null or m.running_cap is not null
 ), metered as (
   update api_key_meters m
   set window_start = greatest(m.window_start, window_start(m.spend_window, m.time_zone, k.at)), running = m.running + k.tasks,
@@ -158,6 +155,9 @@ with n as materialized (
     and coalesce(k.spent_micros + case when window_start(m.spend_window, m.time_zone, k.at) > m.window_start then 0 else m.spent_micros end
       <= m.spend_cap_micros, true)
   returning m.api_key_id, m.window_start
+), capped as materialized (
+  select m.api_key_id from asked k join api_key_meters m on m.api_key_id = k.api_key_id
+  where k.api_key_id not in (select api_key_id from metered) and (m.spend_cap_micros is not null or m.running_cap is not null)
 ), windows as materialized (
   select coalesce(array_agg(api_key_id), '{}') as api_key_ids, array_agg(window_start) as starts from metered
 ), fitting as materialized (
@@ -194,8 +194,7 @@ with n as materialized (
 )
 select stored.id, false as used_up from stored
 union all
-select p.id, true from payable p
-where p.api_key_id in (select api_key_id from capped) and p.api_key_id not in (select api_key_id from metered)
+select p.id, true from payable p where p.api_key_id in (select api_key_id from capped)
 `
 
 type TaskAcceptMeteredSetParams struct {
