@@ -35,7 +35,7 @@ type Days struct {
 	clock     func() time.Time
 	logger    *slog.Logger
 	takes     *coalesce.Group[take, portion]
-	returning sync.Mutex // the only one who locks more than one share
+	returning sync.Mutex // held by whoever locks more than one share
 
 	mu     sync.Mutex
 	shares map[string]*share
