@@ -5,11 +5,13 @@ from accounts a join "user" u on u."id" = a.user_id
 where a.user_id = @user_id;
 
 -- name: LedgerEntryList :many
--- A page of a user's ledger, newest first.
-select l.* from (
+-- A page of a user's ledger, newest first. The array is taken to be of a size that does not hang on the limit, which is
+-- not known when a plan for any limit is made: so that plan is kept, and not made anew at each call.
+select l.* from ledger_entries l
+where l.id = any (array(
   select p.id from ledger_entries p where p.user_id = @user_id::text
   order by p.id desc limit sqlc.arg('row_limit')::int offset sqlc.arg('row_offset')::bigint
-) page join ledger_entries l on l.id = page.id
+))
 order by l.id desc;
 
 -- name: LedgerEntryCount :one

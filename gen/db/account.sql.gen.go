@@ -332,10 +332,11 @@ func (q *Queries) LedgerEntryInsert(ctx context.Context, db DBTX, arg LedgerEntr
 }
 
 const ledgerEntryList = `-- name: LedgerEntryList :many
-select l.id, l.transaction_id, l.ledger_account, l.user_id, l.kind, l.amount_micros, l.task_id, l.reference, l.created_at from (
+select l.id, l.transaction_id, l.ledger_account, l.user_id, l.kind, l.amount_micros, l.task_id, l.reference, l.created_at from ledger_entries l
+where l.id = any (array(
   select p.id from ledger_entries p where p.user_id = $1::text
   order by p.id desc limit $3::int offset $2::bigint
-) page join ledger_entries l on l.id = page.id
+))
 order by l.id desc
 `
 
@@ -345,7 +346,8 @@ type LedgerEntryListParams struct {
 	RowLimit  int32
 }
 
-// A page of a user's ledger, newest first.
+// A page of a user's ledger, newest first. The array is taken to be of a size that does not hang on the limit, which is
+// not known when a plan for any limit is made: so that plan is kept, and not made anew at each call.
 func (q *Queries) LedgerEntryList(ctx context.Context, db DBTX, arg LedgerEntryListParams) ([]LedgerEntry, error) {
 	rows, err := db.Query(ctx, ledgerEntryList, arg.UserID, arg.RowOffset, arg.RowLimit)
 	if err != nil {
