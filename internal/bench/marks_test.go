@@ -86,7 +86,7 @@ var marks = map[string]mark{
 	"idle/memory":     {"MB", atMost(100), atMost(150)},
 
 	"memory/load": {"MB", atMost(100), atMost(200)},
-	"memory/idle": {"MB", atMost(60), atMost(150)},
+	"memory/idle": {"MB", atMost(60), atMost(80)},
 
 	"soak/accept/p50":    {"of the first half", atMost(1.1), atMost(2)},
 	"soak/accept/p99":    {"of the first half", atMost(1.3), atMost(4)},
