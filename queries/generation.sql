@@ -118,6 +118,34 @@ select id, false as metered from stored
 union all
 select '', true where not exists (select 1 from n);
 
+-- name: TaskAcceptOne :one
+-- TaskAcceptSet for one task of the live environment, in fewer steps. No row when the account has not enough or the key has a
+-- cap: nothing is stored then, and TaskAcceptSet tells which it is.
+with payer as (
+  update accounts a set held_micros = a.held_micros + @amount_micros::bigint
+  where a.user_id = @user_id::text and a.balance_micros - a.held_micros >= @amount_micros
+    and not exists (
+      select 1 from api_key_meters m
+      where m.api_key_id = sqlc.narg('api_key_id')::text and (m.spend_cap_micros is not null or m.running_cap is not null)
+    )
+  returning a.user_id
+), job as (
+  insert into river_job (args, kind, queue, max_attempts)
+  select jsonb_build_object('task_id', @id::text), @job_kind::text, @job_queue::text, @job_max_attempts::smallint from payer
+  returning id
+), holding as (
+  insert into holds (task_id, user_id, amount_micros) select @id, user_id, @amount_micros from payer
+)
+insert into tasks (
+  id, user_id, environment, api_key_id, model, type, prompt, negative_prompt, aspect_ratio, resolution,
+  num_outputs, duration_seconds, image_urls, webhook_url, price_id, unit_price_micros, job_id, deadline_at, created_at
+)
+select @id, @user_id, 'live', sqlc.narg('api_key_id'), @model::text, @type::text, @prompt::text, sqlc.narg('negative_prompt')::text,
+  @aspect_ratio::text, @resolution::text, @num_outputs::int, sqlc.narg('duration_seconds')::int, @image_urls::text[],
+  sqlc.narg('webhook_url')::text, @price_id::bigint, @unit_price_micros::bigint, job.id, @deadline_at::timestamptz, @created_at::timestamptz
+from job
+returning tasks.id;
+
 -- name: TaskAcceptMeteredSet :many
 -- TaskAcceptSet where keys have caps: takes what each key's tasks use from its meter, and the sum that each account's tasks cost
 -- from what is available there, and stores, as TaskInsertSet does, the tasks that are paid for and those of the test

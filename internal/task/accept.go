@@ -78,12 +78,18 @@ func (t *Tasks) acceptSet(ctx context.Context, set []*submission) ([]coalesce.Re
 
 // acceptAtOnce stores what is paid for, and tells which tasks these are, and those whose key has a limit that is used up.
 func (t *Tasks) acceptAtOnce(ctx context.Context, set []*submission) (accepted, usedUp map[string]bool, err error) {
+	metered := slices.ContainsFunc(set, (*submission).metered)
+	if len(set) == 1 && set[0].live() && !metered {
+		if stored, err := t.acceptOne(ctx, set[0]); stored || err != nil {
+			return map[string]bool{set[0].task.ID: stored}, nil, err
+		}
+	}
 	var rows db.TaskInsertSetParams
 	for _, s := range set {
 		addTask(&rows, s.task)
 	}
 	rows = withJobs(rows)
-	if !slices.ContainsFunc(set, (*submission).metered) {
+	if !metered {
 		accepted, decided, err := t.acceptUnmetered(ctx, rows)
 		if decided || err != nil {
 			return accepted, nil, err
@@ -113,6 +119,22 @@ func (t *Tasks) acceptUnmetered(ctx context.Context, rows db.TaskInsertSetParams
 		accepted[r.ID] = true
 	}
 	return accepted, true, err
+}
+
+// acceptOne is acceptUnmetered for one live task. What is not stored is not decided.
+func (t *Tasks) acceptOne(ctx context.Context, s *submission) (stored bool, err error) {
+	one := s.task
+	_, err = pg.Q.TaskAcceptOne(ctx, t.Pool, db.TaskAcceptOneParams{
+		ID: one.ID, UserID: one.UserID, APIKeyID: one.APIKeyID, Model: one.Model, Type: one.Type, Prompt: one.Prompt,
+		NegativePrompt: one.NegativePrompt, AspectRatio: one.AspectRatio, Resolution: one.Resolution, NumOutputs: one.NumOutputs,
+		DurationSeconds: one.DurationSeconds, ImageURLs: append([]string{}, one.ImageURLs...), WebhookURL: one.WebhookURL,
+		PriceID: one.PriceID, UnitPriceMicros: one.UnitPriceMicros, DeadlineAt: one.DeadlineAt, CreatedAt: one.CreatedAt,
+		AmountMicros: s.priceMicros(), JobKind: AdvanceArgs{}.Kind(), JobQueue: Queue, JobMaxAttempts: jobAttempts,
+	})
+	if pg.NoRows(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // acceptCrowded decides some of a set in turn. What becomes of them changes nothing for the others, who were answered.

@@ -83,6 +83,37 @@ func TestMoney_TwoNodesDecidingAtOnceSpendABalanceOnce(t *testing.T) {
 	one.CheckBooks(t)
 }
 
+// An order of another node is first in line for the account, and takes what is there.
+func TestMoney_SetThatWaitsForAnAccountSeesWhatIsLeftThen(t *testing.T) {
+	t.Parallel()
+	one := patient(t)
+	two := apitest.New(t, apitest.Options{NoWork: true, DatabaseURL: one.DatabaseURL})
+	rich, scarce := payer(t, one, "usr_1", 100), payer(t, one, "usr_2", 1)
+	submit := func(n *apitest.Server, user string) error {
+		_, err := n.Node.Tasks.Submit(t.Context(), task.Caller{UserID: user, Environment: "live"}, fox(1))
+		return err
+	}
+	// What is stored waits for its hold, so that accounts stay free.
+	j := jam{"lock table holds in share mode", task.WriteSlots, func(context.Context) error { return submit(one, rich) }}
+	letSet := j.hold(t, one)
+	var ofRich, ofScarce, ofFirst error
+	var all sync.WaitGroup
+	all.Go(func() { ofRich = submit(one, rich) })
+	all.Go(func() { ofScarce = submit(one, scarce) })
+	apitest.Eventually(t, "two wait", func() bool { return one.Node.Tasks.Waiting() == 2 })
+	letAccount := lock(t, one, fmt.Sprintf("select from accounts where user_id = '%s' for update", scarce))
+	all.Go(func() { ofFirst = submit(two, scarce) })
+	waitForLocks(t, one, j.slots+1)
+	letSet()
+	waitForLocks(t, one, 2)
+	letAccount()
+	all.Wait()
+	if ofFirst != nil || ofRich != nil || !errors.Is(ofScarce, ledger.ErrInsufficient) {
+		t.Errorf("told %v, %v and %v; want two accepted, and the third refused", ofFirst, ofRich, ofScarce)
+	}
+	one.CheckBooks(t)
+}
+
 // In one set: orders of an account that has money for some of them, of one that has enough, live and for test, and of one
 // that has none.
 func TestMoney_AccountThatCannotPayForAllItsOrdersOfASetPaysForSome(t *testing.T) {
