@@ -33,12 +33,18 @@ type conn struct {
 	gone  atomic.Bool // closed, or no longer ours
 }
 
+// noteState is told of the two states in which nobody reads; a connection may be closed while somebody still does.
 func noteState(c net.Conn, state http.ConnState) {
-	if c, ok := c.(*conn); ok {
-		c.stage = busy
-		if state == http.StateIdle {
-			c.stage = idle
-		}
+	kept, ok := c.(*conn)
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateActive:
+		kept.stage = busy
+	case http.StateIdle:
+		kept.stage = idle
+	case http.StateNew, http.StateHijacked, http.StateClosed:
 	}
 }
 

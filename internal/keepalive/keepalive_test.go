@@ -32,6 +32,10 @@ func start(t *testing.T, after, limit time.Duration) (*keepalive.Listener, *http
 		t.Fatalf("listen: %v", err)
 	}
 	s := &http.Server{ReadHeaderTimeout: patience, IdleTimeout: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/deaf" {
+			w.Header().Set("Connection", "close")
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Errorf("read a body: %v", err)
@@ -195,6 +199,17 @@ func TestParked_EndsWithTheServer(t *testing.T) {
 	requireParked(t, l, 0)
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Fatalf("accept: %v", err)
+	}
+}
+
+// What the handler did not read of a last request the server reads beside the end of the connection.
+func TestListener_ClosesWhileTheServerReads(t *testing.T) {
+	l, _ := start(t, 5*time.Millisecond, time.Minute)
+	for range 20 {
+		c := dial(t, l)
+		c.send(t, "POST /deaf HTTP/1.1\r\nHost: egg\r\nContent-Length: 2\r\n\r\n{}")
+		c.expect(t, "")
+		c.expectEnd(t)
 	}
 }
 
