@@ -53,6 +53,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	switch c.stage {
 	case busy:
 	case idle:
+		c.stage = busy // whatever deadline comes next is that of a request
 		if soon := time.Now().Add(c.after); c.atEnd() && soon.Before(t) {
 			c.stage, c.until, t = waiting, t, soon
 		}
