@@ -170,7 +170,7 @@ func (n *Node) Stop(ctx context.Context) {
 	}
 }
 
-// A connection that waits this long for its next request gives back the memory of its requests. Polls come faster.
+// A connection that waits this long for its next request gives back the memory of its requests.
 const parkAfter = time.Second
 
 // NewHTTPServer gives a server whose every wait is bounded.

@@ -124,10 +124,11 @@ func (t *Tasks) acceptUnmetered(ctx context.Context, rows db.TaskInsertSetParams
 // acceptOne is acceptUnmetered for one live task. What is not stored is not decided.
 func (t *Tasks) acceptOne(ctx context.Context, s *submission) (stored bool, err error) {
 	one := s.task
+	one.ImageURLs = append([]string{}, one.ImageURLs...) // none is an empty list, not null
 	_, err = pg.Q.TaskAcceptOne(ctx, t.Pool, db.TaskAcceptOneParams{
 		ID: one.ID, UserID: one.UserID, APIKeyID: one.APIKeyID, Model: one.Model, Type: one.Type, Prompt: one.Prompt,
 		NegativePrompt: one.NegativePrompt, AspectRatio: one.AspectRatio, Resolution: one.Resolution, NumOutputs: one.NumOutputs,
-		DurationSeconds: one.DurationSeconds, ImageURLs: append([]string{}, one.ImageURLs...), WebhookURL: one.WebhookURL,
+		DurationSeconds: one.DurationSeconds, ImageURLs: one.ImageURLs, WebhookURL: one.WebhookURL,
 		PriceID: one.PriceID, UnitPriceMicros: one.UnitPriceMicros, DeadlineAt: one.DeadlineAt, CreatedAt: one.CreatedAt,
 		AmountMicros: s.priceMicros(), JobKind: AdvanceArgs{}.Kind(), JobQueue: Queue, JobMaxAttempts: jobAttempts,
 	})

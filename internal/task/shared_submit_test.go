@@ -83,7 +83,7 @@ func TestMoney_TwoNodesDecidingAtOnceSpendABalanceOnce(t *testing.T) {
 	one.CheckBooks(t)
 }
 
-// An order of another node is in line for the account before the set, and takes what is there.
+// An order of another node is in line for the account too, and there is enough for one of them.
 func TestMoney_SetThatWaitsForAnAccountSeesWhatIsLeftThen(t *testing.T) {
 	t.Parallel()
 	one := patient(t)
