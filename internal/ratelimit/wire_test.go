@@ -24,7 +24,8 @@ type wire struct {
 	asked atomic.Int64 // decisions
 
 	mu     sync.Mutex
-	say    func() string // the answer to a decision; "" = none, and none to anything else
+	say    func() string // the answer to a decision; what a client sends to connect does not use one up
+	silent bool          // nothing is answered
 	conns  []net.Conn
 	listen net.Listener
 }
@@ -37,8 +38,6 @@ func allowing(used int) func() string {
 func refusing(used, over int) func() string {
 	return func() string { return fmt.Sprintf("*3\r\n:0\r\n:%d\r\n:%d\r\n", used, over) }
 }
-
-func silent() string { return "" }
 
 func newWire(t *testing.T, say func() string) *wire {
 	t.Helper()
@@ -90,7 +89,14 @@ func (w *wire) revive(t *testing.T) {
 func (w *wire) now(say func() string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.say = say
+	w.say, w.silent = say, false
+}
+
+// hush has the store answer nothing until it is told what to say.
+func (w *wire) hush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silent = true
 }
 
 func (w *wire) serve(c net.Conn) {
@@ -112,17 +118,16 @@ func (w *wire) serve(c net.Conn) {
 
 func (w *wire) answer(words []string) string {
 	w.mu.Lock()
-	say := w.say
+	say, silent := w.say, w.silent
 	w.mu.Unlock()
-	decision := say()
 	switch command := strings.ToUpper(words[0]); {
-	case decision == "":
+	case silent:
 		return ""
 	case strings.HasPrefix(command, "EVAL"):
 		if !strings.HasSuffix(words[3], "probe") {
 			w.asked.Add(1)
 		}
-		return decision
+		return say()
 	case command == "PING":
 		return "+PONG\r\n"
 	case command == "HELLO":
