@@ -76,11 +76,24 @@ func NewStore(clock func() time.Time) (Store, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "make rate limit store")
 	}
+	keys.SetTimeNow(func() time.Time { return time.Time{} }) // clocked has its own
 	// The store keeps instants as numbers. Counting from one start by the monotonic clock, a correction
 	// of the wall clock can neither lock callers out nor let them in.
 	start := clock()
-	keys.SetTimeNow(func() time.Time { return start.Add(clock().Sub(start)) })
-	return throttled.WrapStoreWithContext(keys), nil
+	return throttled.WrapStoreWithContext(clocked{keys, func() time.Time { return start.Add(clock().Sub(start)) }}), nil
+}
+
+// clocked reads the clock after the key, where memstore reads it before: who was held up in between would be judged by
+// an instant before the one the key began at, and refused what is left of a burst.
+type clocked struct {
+	*memstore.MemStore
+	now func() time.Time
+}
+
+// GetWithTime gives what is kept of the key, -1 for nothing, and the time.
+func (c clocked) GetWithTime(key string) (int64, time.Time, error) {
+	value, _, err := c.MemStore.GetWithTime(key)
+	return value, c.now(), err
 }
 
 // NewWithStore returns a limiter over a store. It is cheap, and fails on a rule that makes no sense.

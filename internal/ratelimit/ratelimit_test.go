@@ -276,6 +276,30 @@ func TestNewWithStore_LimitersOfOneStoreShareABudget(t *testing.T) {
 	}
 }
 
+func TestNewStore_WhoReadsTheClockBeforeOthersTakeGetsWhatTheyLeave(t *testing.T) {
+	h := newHand()
+	clock := h.now
+	l, err := New(Rule{PerSecond: 1, Burst: 5}, func() time.Time { return clock() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock = func() time.Time {
+		clock = h.now
+		read := h.now()
+		h.forward(time.Millisecond)
+		for range 4 {
+			allow(t, l, "a", 1)
+		}
+		return read
+	}
+	if r := allow(t, l, "a", 1); !r.Allowed {
+		t.Errorf("%+v", r)
+	}
+	if r := allow(t, l, "a", 1); r.Allowed {
+		t.Errorf("a sixth: %+v", r)
+	}
+}
+
 func TestNewStore_FourTimesTheKeptCallersFitIntoBoundedMemory(t *testing.T) {
 	h := newHand()
 	l := limiter(t, Rule{PerSecond: 1, Burst: 1}, h)

@@ -27,7 +27,7 @@ type wire struct {
 	say    func() string // the answer to a decision; what a client sends to connect does not use one up
 	silent bool          // nothing is answered
 	conns  []net.Conn
-	listen net.Listener
+	listen net.Listener // nil while cut
 }
 
 // allowing and refusing are answers of the script, in microseconds.
@@ -53,6 +53,8 @@ func (w *wire) open(t *testing.T, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.listen, w.url = l, "redis://"+l.Addr().String()
 	go func() {
 		for {
@@ -60,22 +62,37 @@ func (w *wire) open(t *testing.T, addr string) {
 			if err != nil {
 				return
 			}
-			w.mu.Lock()
-			w.conns = append(w.conns, c)
-			w.mu.Unlock()
-			go w.serve(c)
+			if w.keep(l, c) {
+				go w.serve(c)
+			}
 		}
 	}()
 }
 
-// cut ends the store and its connections.
-func (w *wire) cut() {
-	_ = w.listen.Close()
+// keep notes a connection, for its end. One that was taken while the store was cut ends at once.
+func (w *wire) keep(l net.Listener, c net.Conn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.listen != l {
+		_ = c.Close()
+		return false
+	}
+	w.conns = append(w.conns, c)
+	return true
+}
+
+// cut ends the store and its connections.
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.listen != nil {
+		_ = w.listen.Close()
+	}
+	w.listen = nil
 	for _, c := range w.conns {
 		_ = c.Close()
 	}
+	w.conns = nil
 }
 
 // revive makes the store well again where it was.
