@@ -40,7 +40,7 @@ func (n node) failures(t *testing.T) float64 {
 
 // failures are the ways in which a store that was well can fail.
 var failures = map[string]func(w *wire){
-	"hangs":              func(w *wire) { w.hush() },
+	"hangs":              func(w *wire) { w.silence() },
 	"dies":               func(w *wire) { w.cut() },
 	"is full":            func(w *wire) { w.now(func() string { return "-OOM command not allowed\r\n" }) },
 	"may not be written": func(w *wire) { w.now(func() string { return "-READONLY You can't write\r\n" }) },

@@ -109,8 +109,8 @@ func (w *wire) now(say func() string) {
 	w.say, w.silent = say, false
 }
 
-// hush has the store answer nothing until it is told what to say.
-func (w *wire) hush() {
+// silence has the store answer nothing until it is told what to say.
+func (w *wire) silence() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.silent = true
